@@ -1,0 +1,50 @@
+/** Whether a new task may start to exist. Pure: everything it weighs is an argument. */
+import type { SupervisorPhase, TaskStatus } from '../vocabulary.ts'
+import { isFinalStatus } from '../vocabulary.ts'
+
+export interface AdmissionLimits {
+  /** Live tasks in one supervisor. */
+  readonly maxLive: number
+  /** The depth of the deepest task; a root has depth 0. */
+  readonly maxDepth: number
+  /** Live children of one task. */
+  readonly maxChildren: number
+}
+
+export interface AdmissionRequest {
+  readonly phase: SupervisorPhase
+  readonly liveCount: number
+  readonly parent: AdmissionParent | undefined
+  /** Whether everything under the request's run was cancelled before. */
+  readonly runIsCancelled: boolean
+}
+
+export interface AdmissionParent {
+  readonly status: TaskStatus
+  readonly depth: number
+  readonly liveChildren: number
+  /** Whether a stop has been accepted for the parent or for anything above it. */
+  readonly isStopping: boolean
+}
+
+export type AdmissionRefusal =
+  | { readonly code: 'supervisor_closed' }
+  | { readonly code: 'parent_stopping' }
+  | { readonly code: 'capacity_exceeded'; readonly limit: number }
+  | { readonly code: 'depth_exceeded'; readonly limit: number }
+  | { readonly code: 'children_exceeded'; readonly limit: number }
+
+/** Gives the first reason to refuse, or nothing when the task may be admitted. */
+export function decideAdmission(limits: AdmissionLimits, request: AdmissionRequest): AdmissionRefusal | undefined {
+  const { phase, liveCount, parent, runIsCancelled } = request
+  if (runIsCancelled) return { code: 'parent_stopping' }
+  if (parent !== undefined) {
+    if (parent.isStopping || parent.status === 'stopping' || isFinalStatus(parent.status)) return { code: 'parent_stopping' }
+    if (phase === 'stopped') return { code: 'supervisor_closed' }
+    if (parent.depth + 1 > limits.maxDepth) return { code: 'depth_exceeded', limit: limits.maxDepth }
+    if (parent.liveChildren >= limits.maxChildren) return { code: 'children_exceeded', limit: limits.maxChildren }
+  } else if (phase !== 'accepting') {
+    return { code: 'supervisor_closed' }
+  }
+  return liveCount >= limits.maxLive ? { code: 'capacity_exceeded', limit: limits.maxLive } : undefined
+}

@@ -1,0 +1,244 @@
+/**
+ * The store of one process: everything in maps, every answer at once.
+ *
+ * It keeps nothing past the end of the process and says so. What it keeps is bounded by the live tasks and by the
+ * retention limits that `prune` is called with.
+ */
+import { countToEvict, type FinishedTask } from '../../../machines/policies/retention.ts'
+import { isFinalStatus, type TaskStatus } from '../../../machines/vocabulary.ts'
+import { isFreshEventType, type StoredEvent } from '../../ports/task-event.ts'
+import type { StoredRecord } from '../../ports/task-record.ts'
+import type {
+  Claim,
+  Commit,
+  CommitReply,
+  FeedEntry,
+  FeedPage,
+  ListQuery,
+  OutboxEntry,
+  TaskStore,
+} from '../../ports/task-store.ts'
+import { createOrderedLog, type OrderedLog } from './ordered-log.ts'
+
+interface Row {
+  record: StoredRecord
+  /** Oldest first; trimmed ones are gone. */
+  events: KeptEvent[]
+  outbox: OutboxEntry[]
+  readonly place: number
+  readonly ownerPlace: number
+  lastCommitId: string
+  lastReply: CommitReply
+}
+
+/** An event at its places. The record is read through the row, so that old versions of it are not kept. */
+interface KeptEvent {
+  readonly row: Row
+  readonly event: StoredEvent
+  readonly ownerPosition: number
+  readonly position: number
+}
+
+interface Owner {
+  readonly rows: OrderedLog<Row>
+  readonly feed: OrderedLog<KeptEvent>
+  readonly counts: Map<TaskStatus, number>
+}
+
+export function memoryStore(): TaskStore {
+  const rows = new Map<string, Row>()
+  const owners = new Map<string, Owner>()
+  const all: Owner = createOwner()
+  const claims = new Map<string, string>()
+  /** Finished tasks in the order of their ends. */
+  const finished = new Map<string, FinishedTask>()
+
+  const requireOwner = (owner: string): Owner => {
+    const known = owners.get(owner)
+    if (known !== undefined) return known
+    const made = createOwner()
+    owners.set(owner, made)
+    return made
+  }
+
+  const count = (owner: Owner, status: TaskStatus, by: 1 | -1): void => {
+    for (const scope of [owner, all]) scope.counts.set(status, (scope.counts.get(status) ?? 0) + by)
+  }
+
+  const appendEvents = (row: Row, owner: Owner, events: readonly StoredEvent[]): void => {
+    for (const event of events) {
+      const kept: KeptEvent = {
+        row,
+        event,
+        ownerPosition: owner.feed.lastPlace() + 1,
+        position: all.feed.lastPlace() + 1,
+      }
+      owner.feed.append(kept)
+      all.feed.append(kept)
+      row.events.push(kept)
+    }
+  }
+
+  const drop = (owner: Owner, kept: KeptEvent): void => {
+    owner.feed.drop(kept.ownerPosition)
+    all.feed.drop(kept.position)
+  }
+
+  const trim = (row: Row, owner: Owner, trimTo: number): void => {
+    if (trimTo === 0) return
+    row.events = row.events.filter((kept) => {
+      const stays = kept.event.seq > trimTo || !isFreshEventType(kept.event.type)
+      if (!stays) drop(owner, kept)
+      return stays
+    })
+  }
+
+  const evict = (taskId: string): void => {
+    const row = rows.get(taskId)
+    const owner = row && owners.get(row.record.owner)
+    if (row === undefined || owner === undefined) return
+    for (const kept of row.events) drop(owner, kept)
+    owner.rows.drop(row.ownerPlace)
+    all.rows.drop(row.place)
+    count(owner, row.record.status, -1)
+    rows.delete(taskId)
+    finished.delete(taskId)
+  }
+
+  const commit = (change: Commit): CommitReply => {
+    const { record, expect } = change
+    const known = rows.get(record.taskId)
+    if (known?.lastCommitId === change.id) return known.lastReply
+    if ((known?.record.version ?? 0) !== expect.version || (known?.record.epoch ?? expect.epoch) > expect.epoch) {
+      return { kind: 'stale' }
+    }
+    const taken = change.claims.find((claim) => (claims.get(keyOf(claim)) ?? record.taskId) !== record.taskId)
+    if (taken !== undefined) return { kind: 'claimed', claim: taken }
+
+    const owner = requireOwner(record.owner)
+    const reply: CommitReply = {
+      kind: 'committed',
+      ownerPosition: owner.feed.lastPlace() + 1,
+      position: all.feed.lastPlace() + 1,
+    }
+    let row = known
+    if (row === undefined) {
+      const place = all.rows.lastPlace() + 1
+      const ownerPlace = owner.rows.lastPlace() + 1
+      row = { record, events: [], outbox: [], place, ownerPlace, lastCommitId: change.id, lastReply: reply }
+      rows.set(record.taskId, row)
+      all.rows.append(row)
+      owner.rows.append(row)
+    } else {
+      count(owner, row.record.status, -1)
+      row.record = record
+      row.lastCommitId = change.id
+      row.lastReply = reply
+    }
+    count(owner, record.status, 1)
+    for (const claim of change.claims) claims.set(keyOf(claim), record.taskId)
+    for (const claim of change.releases) {
+      if (claims.get(keyOf(claim)) === record.taskId) claims.delete(keyOf(claim))
+    }
+    appendEvents(row, owner, change.events)
+    trim(row, owner, change.trimTo)
+    if (change.outbox.length > 0) row.outbox = [...row.outbox, ...change.outbox]
+    if (record.endedAt !== undefined && isFinalStatus(record.status)) {
+      finished.set(record.taskId, { endedAt: record.endedAt })
+    }
+    return reply
+  }
+
+  return {
+    durability: 'memory',
+    incarnation: crypto.randomUUID(),
+    commit,
+    read: (taskId) => rows.get(taskId)?.record,
+    list(query) {
+      const scope = query.owner === undefined ? all : owners.get(query.owner)
+      const records: StoredRecord[] = []
+      let lastPlace = query.after ?? 0
+      for (const { place, item } of scope?.rows.after(lastPlace) ?? []) {
+        if (!matches(query, item.record)) continue
+        if (records.length === query.limit) return { records, next: lastPlace }
+        records.push(item.record)
+        lastPlace = place
+      }
+      return { records }
+    },
+    count: (owner) => Object.fromEntries((owner === undefined ? all : owners.get(owner))?.counts ?? []),
+    readEvents({ taskId, afterSeq, limit }) {
+      const entries: FeedEntry[] = []
+      for (const kept of rows.get(taskId)?.events ?? []) {
+        if (entries.length === limit) break
+        if (kept.event.seq > afterSeq) entries.push(toEntry(kept))
+      }
+      return entries
+    },
+    readFeed({ owner, after, limit }) {
+      return readPage(owner === undefined ? all.feed : owners.get(owner)?.feed, after, limit)
+    },
+    lastPosition: (owner) => (owner === undefined ? all : owners.get(owner))?.feed.lastPlace() ?? 0,
+    readOutbox: (taskId) => rows.get(taskId)?.outbox ?? [],
+    settleDelivery(settled) {
+      const row = rows.get(settled.taskId)
+      if (row === undefined) return
+      row.outbox = row.outbox.map((entry) => (entry.deliveryId === settled.deliveryId ? settled : entry))
+    },
+    prune({ maxFinished, finishedMs, now }) {
+      const evicted = countToEvict(
+        { maxFinished, finishedMs },
+        { count: finished.size, oldestFirst: finished.values(), now },
+      )
+      for (const taskId of take(finished.keys(), evicted)) evict(taskId)
+      const [oldest] = finished.values()
+      return oldest === undefined ? { evicted } : { evicted, nextAt: oldest.endedAt + finishedMs }
+    },
+    close: () => undefined,
+  }
+}
+
+function createOwner(): Owner {
+  return { rows: createOrderedLog(), feed: createOrderedLog(), counts: new Map() }
+}
+
+function toEntry({ row, event, ownerPosition, position }: KeptEvent): FeedEntry {
+  return { event, record: row.record, ownerPosition, position }
+}
+
+function readPage(feed: OrderedLog<KeptEvent> | undefined, after: number, limit: number): FeedPage {
+  const entries: FeedEntry[] = []
+  let upTo = after
+  for (const { place, item } of feed?.after(after) ?? []) {
+    if (entries.length === limit) return { entries, upTo, isLast: false }
+    entries.push(toEntry(item))
+    upTo = place
+  }
+  return { entries, upTo: feed?.lastPlace() ?? 0, isLast: true }
+}
+
+function matches(query: ListQuery, record: StoredRecord): boolean {
+  return (
+    (query.status === undefined || query.status.includes(record.status)) &&
+    (query.parentId === undefined || record.parentId === query.parentId) &&
+    (query.rootId === undefined || record.rootId === query.rootId) &&
+    (query.tool === undefined || record.tool === query.tool) &&
+    (query.name === undefined || record.name === query.name) &&
+    (query.conversation === undefined || record.conversation === query.conversation) &&
+    (query.runId === undefined || record.correlation?.runId === query.runId)
+  )
+}
+
+/** Owners hold no control characters, so the key is unambiguous. */
+function keyOf(claim: Claim): string {
+  return `${claim.owner}\u0000${claim.kind}\u0000${claim.key}`
+}
+
+function* take<Item>(items: Iterable<Item>, limit: number): Generator<Item> {
+  let taken = 0
+  for (const item of items) {
+    if (taken === limit) return
+    taken += 1
+    yield item
+  }
+}

@@ -1,0 +1,180 @@
+/** From what a caller wrote to what the runtime takes: checked, copied and complete. Nothing has started yet. */
+import { requireTarget } from './delivery/targets.ts'
+import { TaskError } from './errors.ts'
+import { checkOptionNames, checkSignal, checkText, type Settings } from './options.ts'
+import type { Correlation } from '../machines/policies/lineage.ts'
+import type { Channel } from './ports/channel.ts'
+import { copyJson } from './runtime/json.ts'
+import type { LiveTask, TaskSpec } from './runtime/live-task.ts'
+import { checkCallPolicy, resolveTool, type ResolvedTool } from './tool.ts'
+
+const NAME = /^[a-z][a-z0-9_-]{0,63}$/
+const RESERVED_NAMES = new Set(['parent', 'self', 'all', 'broadcast'])
+const MAX_TEXT_CHARS = 4_000
+const MAX_KEY_CHARS = 256
+
+const CALL_OPTIONS = [
+  'name',
+  'description',
+  'metadata',
+  'correlation',
+  'deliverTo',
+  'timeoutMs',
+  'onParentEnd',
+  'durable',
+  'signal',
+]
+const RUN_OPTIONS = [...CALL_OPTIONS, 'inlineMs', 'cancelSignal']
+
+/** Who calls, and from where. */
+export interface CallPlace {
+  readonly owner: string
+  readonly conversation: string | undefined
+  readonly origin: string | undefined
+  readonly parent: LiveTask | undefined
+}
+
+export interface Call {
+  readonly kind: 'run' | 'spawn'
+  readonly tool: unknown
+  readonly input: unknown
+  readonly options: unknown
+}
+
+export interface CheckedCall {
+  readonly spec: TaskSpec
+  readonly signal: AbortSignal | undefined
+  readonly cancelSignal: AbortSignal | undefined
+}
+
+export interface CallDefaults {
+  readonly settings: Settings
+  readonly channels: ReadonlyMap<string, Channel>
+  readonly deliverTo: readonly string[]
+}
+
+/** Checks a call. It answers at once unless the tool's schema does not. @throws TypeError or a `TaskError` */
+export function toCheckedCall(call: Call, place: CallPlace, defaults: CallDefaults): CheckedCall | Promise<CheckedCall> {
+  const tool = resolveTool(call.tool)
+  const options =
+    call.options === undefined
+      ? NO_OPTIONS
+      : checkOptionNames('options', call.options, call.kind === 'run' ? RUN_OPTIONS : CALL_OPTIONS)
+  const complete = (input: unknown): CheckedCall => ({
+    spec: toSpec(call.kind, tool, input, options, place, defaults),
+    signal: optional(options['signal'], (value) => checkSignal('signal', value)),
+    cancelSignal: optional(options['cancelSignal'], (value) => checkSignal('cancelSignal', value)),
+  })
+  const input = copyInput(call.input)
+  if (tool.schema === undefined) return complete(input)
+  const verdict = tool.schema['~standard'].validate(input)
+  const judge = (result: Awaited<typeof verdict>): CheckedCall => {
+    if (result.issues === undefined) return complete(result.value)
+    const details = result.issues.map((issue) => ({ message: issue.message, path: toPath(issue.path) }))
+    throw new TaskError('input_invalid', `The input does not fit ${tool.name}: ${details[0]?.message ?? 'refused'}`, {
+      details,
+    })
+  }
+  return verdict instanceof Promise ? verdict.then(judge) : judge(verdict)
+}
+
+const NO_OPTIONS: Readonly<Record<string, unknown>> = Object.freeze({})
+
+function toSpec(
+  kind: Call['kind'],
+  tool: ResolvedTool,
+  input: unknown,
+  options: Readonly<Record<string, unknown>>,
+  place: CallPlace,
+  defaults: CallDefaults,
+): TaskSpec {
+  const { policy } = tool
+  const { settings } = defaults
+  const own = options === NO_OPTIONS ? policy : { ...policy, ...checkCallPolicy('', options) }
+  const explicit = optional(options['deliverTo'], (value) => toTargets(value, defaults.channels))
+  return {
+    tool: tool.name,
+    run: tool.run,
+    input,
+    owner: place.owner,
+    conversation: place.conversation,
+    origin: place.origin,
+    name: optional(options['name'], toName),
+    description: optional(options['description'], (value) => checkText('description', value, MAX_TEXT_CHARS)) ?? tool.description,
+    metadata: optional(options['metadata'], toMetadata),
+    correlation: optional(options['correlation'], toCorrelation),
+    inlineMs: kind === 'spawn' ? 0 : toInlineMs(policy.background, own.inlineMs ?? settings.inlineMs),
+    timeoutMs: own.timeoutMs ?? settings.timeoutMs,
+    onParentEnd: own.onParentEnd ?? 'wait',
+    onChildFailure: policy.onChildFailure ?? 'isolate',
+    durable: own.durable ?? false,
+    targets: explicit ?? fallbackTargets(place, defaults),
+    hasExplicitTarget: explicit !== undefined && explicit.length > 0,
+  }
+}
+
+function toInlineMs(background: ResolvedTool['policy']['background'], inlineMs: number): number {
+  if (background === 'always') return 0
+  return background === 'never' ? Infinity : inlineMs
+}
+
+/** Only roots deliver to where the conversation came from, or to the defaults. */
+function fallbackTargets({ parent, origin }: CallPlace, { deliverTo }: CallDefaults): readonly string[] {
+  if (parent !== undefined) return NO_TARGETS
+  return origin === undefined ? deliverTo : [origin]
+}
+
+const NO_TARGETS: readonly string[] = Object.freeze([])
+
+/** Targets as they are kept, each once. @throws `target_invalid` */
+export function toTargets(value: unknown, channels: ReadonlyMap<string, Channel>): readonly string[] {
+  const targets = Array.isArray(value) ? (value as unknown[]) : [value]
+  return Object.freeze([...new Set(targets.map((target) => requireTarget(target, channels)))])
+}
+
+function optional<Result>(value: unknown, convert: (value: unknown) => Result): Result | undefined {
+  return value === undefined ? undefined : convert(value)
+}
+
+/** @throws `name_invalid` */
+function toName(value: unknown): string {
+  const name = typeof value === 'string' ? value.toLowerCase() : ''
+  if (NAME.test(name) && !RESERVED_NAMES.has(name)) return name
+  throw new TaskError('name_invalid', 'A name is a letter and up to 63 letters, digits, _ or -, and no reserved word.')
+}
+
+function toMetadata(value: unknown): Readonly<Record<string, unknown>> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new TypeError('metadata must be an object')
+  try {
+    return copyJson(value) as Readonly<Record<string, unknown>>
+  } catch (error) {
+    throw new TypeError('metadata cannot be kept as JSON', { cause: error })
+  }
+}
+
+function toCorrelation(value: unknown): Correlation {
+  const given = checkOptionNames('correlation', value, ['runId', 'callId', 'agentId'])
+  const entries = Object.entries(given).filter(([, id]) => id !== undefined)
+  return Object.freeze(
+    Object.fromEntries(entries.map(([key, id]) => [key, checkText(`correlation.${key}`, id, MAX_KEY_CHARS)])),
+  )
+}
+
+/** What the task gets is a copy: what the caller does to the input later has no effect inside. */
+function copyInput(input: unknown): unknown {
+  if (typeof input === 'function' || typeof input === 'symbol') throw notCopyable()
+  if (typeof input !== 'object' || input === null) return input
+  try {
+    return structuredClone(input)
+  } catch (error) {
+    throw notCopyable(error)
+  }
+}
+
+function notCopyable(cause?: unknown): TaskError {
+  return new TaskError('input_invalid', 'The input cannot be copied.', { cause })
+}
+
+function toPath(path: readonly unknown[] | undefined): string {
+  return (path ?? []).map((part) => String(typeof part === 'object' && part !== null && 'key' in part ? part.key : part)).join('.')
+}

@@ -1,0 +1,49 @@
+/** Where a result goes, as text: `channel` or `channel:id`. */
+import { TaskError } from '../errors.ts'
+import { quote } from '../options.ts'
+import type { Channel, DeliveryTarget } from '../ports/channel.ts'
+
+const MAX_TARGET_CHARS = 512
+const CHANNEL_NAME = /^[a-z][a-z0-9_-]{0,63}$/
+
+/** Trimmed; the channel in lower case; the first colon splits, and the rest is the id. @throws `target_invalid` */
+export function parseTarget(text: unknown): DeliveryTarget {
+  const trimmed = typeof text === 'string' && text.length <= MAX_TARGET_CHARS ? text.trim() : ''
+  const colon = trimmed.indexOf(':')
+  const channel = (colon === -1 ? trimmed : trimmed.slice(0, colon)).trim().toLowerCase()
+  const id = colon === -1 ? '' : trimmed.slice(colon + 1).trim()
+  if (!CHANNEL_NAME.test(channel)) {
+    throw new TaskError('target_invalid', `A target is channel or channel:id, got ${quote(text)}.`)
+  }
+  return { channel, id }
+}
+
+/** The target as it is kept: equal targets have equal texts. */
+export function formatTarget({ channel, id }: DeliveryTarget): string {
+  return id === '' ? channel : `${channel}:${id}`
+}
+
+/** A target that a channel will take, in its kept form. @throws `target_invalid` */
+export function requireTarget(text: unknown, channels: ReadonlyMap<string, Channel>): string {
+  const target = parseTarget(text)
+  const channel = channels.get(target.channel)
+  if (channel === undefined) {
+    throw new TaskError('target_invalid', `There is no channel ${quote(target.channel)}.`)
+  }
+  const refusal = channel.refuse?.(target.id)
+  if (refusal !== undefined) throw new TaskError('target_invalid', `${quote(text)} is no target: ${refusal}.`)
+  return formatTarget(target)
+}
+
+/** The channels of a supervisor by their folded names. */
+export function toChannelMap(channels: Readonly<Record<string, Channel>>): ReadonlyMap<string, Channel> {
+  const map = new Map<string, Channel>()
+  for (const [name, channel] of Object.entries(channels)) {
+    const folded = name.toLowerCase()
+    if (!CHANNEL_NAME.test(folded)) throw new TypeError(`channels: ${quote(name)} is no channel name`)
+    if (typeof channel.send !== 'function') throw new TypeError(`channels.${name} has no send function`)
+    if (map.has(folded)) throw new TypeError(`channels: ${quote(name)} is there twice`)
+    map.set(folded, channel)
+  }
+  return map
+}

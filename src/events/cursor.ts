@@ -1,0 +1,78 @@
+/**
+ * Cursors: where a consumer stands, as one opaque string that resumes the stream of a task, of its owner, or of all.
+ *
+ * A cursor carries the incarnation of the log, the places of its event in the three streams, and tags of the task and
+ * the owner, so that it is refused anywhere else. The tags are no secret and no lock: what a session may see is decided
+ * by the session alone. They make a mistake loud.
+ */
+import { TaskError } from '../errors.ts'
+import type { FeedEntry } from '../ports/task-store.ts'
+
+export interface CursorPlaces {
+  readonly incarnation: string
+  readonly seq: number
+  readonly ownerPosition: number
+  readonly position: number
+  readonly taskTag: string
+  readonly ownerTag: string
+}
+
+const FIELDS = 7
+const RADIX = 36
+
+/** The cursor of an event. */
+export function toCursor(incarnation: string, entry: FeedEntry): string {
+  const { event, record, ownerPosition, position } = entry
+  const body = [
+    incarnation,
+    event.seq.toString(RADIX),
+    ownerPosition.toString(RADIX),
+    position.toString(RADIX),
+    tagOf(record.taskId),
+    tagOf(record.owner),
+  ].join('.')
+  return `${body}.${tagOf(body)}`
+}
+
+/** @throws `invalid_cursor` */
+export function fromCursor(cursor: string): CursorPlaces {
+  const fields = cursor.split('.')
+  const [incarnation, seq, ownerPosition, position, taskTag, ownerTag, check] = fields
+  const body = cursor.slice(0, cursor.lastIndexOf('.'))
+  if (
+    fields.length !== FIELDS ||
+    incarnation === undefined ||
+    taskTag === undefined ||
+    ownerTag === undefined ||
+    check !== tagOf(body)
+  ) {
+    throw invalidCursor()
+  }
+  return {
+    incarnation,
+    seq: toPlace(seq),
+    ownerPosition: toPlace(ownerPosition),
+    position: toPlace(position),
+    taskTag,
+    ownerTag,
+  }
+}
+
+export function invalidCursor(): TaskError {
+  return new TaskError('invalid_cursor', 'The cursor does not belong to this stream.')
+}
+
+/** A short tag of a text (32-bit FNV-1a). */
+export function tagOf(text: string): string {
+  let hash = 0x811c9dc5
+  for (let index = 0; index < text.length; index += 1) {
+    hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193)
+  }
+  return (hash >>> 0).toString(RADIX)
+}
+
+function toPlace(text: string | undefined): number {
+  const place = Number.parseInt(text ?? '', RADIX)
+  if (!Number.isSafeInteger(place) || place < 0) throw invalidCursor()
+  return place
+}

@@ -1,0 +1,138 @@
+/**
+ * Where facts become public: what the store has committed, and what ephemeral calls do while somebody looks.
+ *
+ * 1. Listeners are found by task and by owner, so a fact costs what its own listeners cost.
+ * 2. Every listener sees facts in the order of their publication, even when one of them causes the next.
+ * 3. A listener that throws is reported once; the others and the publisher do not notice.
+ * 4. Listeners run outside any task: what they spawn is no child of the task that caused the fact.
+ */
+import { EventEmitter } from 'eventemitter3'
+import type { TaskEvent } from '../ports/task-event.ts'
+import type { StoredRecord } from '../ports/task-record.ts'
+import type { FeedEntry } from '../ports/task-store.ts'
+import { toTaskEvent } from './task-event-view.ts'
+import { toCursor } from './cursor.ts'
+
+/** A fact on its way to one listener. */
+export interface Publication {
+  readonly event: TaskEvent
+  readonly entry: FeedEntry
+}
+
+export type PublicationListener = (publication: Publication) => void
+/** Hears of the end of a task: the final record, and whether the store has it yet. */
+export type EndListener = (record: StoredRecord, isSaved: boolean) => void
+
+export interface Hub {
+  publish(entries: readonly FeedEntry[]): void
+  /** Facts of a call that may leave no trace. */
+  publishEphemeral(entry: FeedEntry): void
+  /** Whether a task lives in this process. */
+  isLive(taskId: string): boolean
+  /** Whether anybody would see a fact about this task. */
+  isWatched(taskId: string, owner: string): boolean
+  /** Lets those who wait for a task go on, although the store does not answer. */
+  releaseEnd(record: StoredRecord): void
+  /** Tells every stream that facts are held back. */
+  pause(): void
+  onTask(taskId: string, listener: PublicationListener): () => void
+  onOwner(owner: string, listener: PublicationListener): () => void
+  onAll(listener: PublicationListener): () => void
+  onEnd(taskId: string, listener: EndListener): () => void
+  onPause(listener: () => void): () => void
+  listenerCount(): number
+}
+
+const EVERYBODY = 'all'
+
+export function createHub(parts: {
+  readonly incarnation: () => string
+  readonly isLive: (taskId: string) => boolean
+  readonly runOutside: (work: () => void) => void
+  readonly reportError: (error: unknown) => void
+}): Hub {
+  const byTask = new EventEmitter()
+  const byOwner = new EventEmitter()
+  const ofAll = new EventEmitter()
+  const ends = new EventEmitter()
+  const pauses = new EventEmitter()
+  const emitters = [byTask, byOwner, ofAll, ends, pauses]
+  const queue: (() => void)[] = []
+  let isDispatching = false
+
+  /** Adds a guarded listener and gives its undo, which may be called at any time and more than once. */
+  const add = (emitter: EventEmitter, key: string, listener: (...args: never[]) => void): (() => void) => {
+    let isListening = true
+    const guarded = (...args: unknown[]): void => {
+      if (!isListening) return
+      try {
+        listener(...(args as never[]))
+      } catch (error) {
+        parts.reportError(error)
+      }
+    }
+    emitter.on(key, guarded)
+    return () => {
+      if (!isListening) return
+      isListening = false
+      emitter.off(key, guarded)
+    }
+  }
+
+  const dispatchAll = (): void => {
+    for (let index = 0; index < queue.length; index += 1) queue[index]?.()
+    queue.length = 0
+  }
+
+  /** One dispatch after the other: what a listener causes comes after what it was told. */
+  const dispatch = (work: () => void): void => {
+    queue.push(work)
+    if (isDispatching) return
+    isDispatching = true
+    try {
+      parts.runOutside(dispatchAll)
+    } finally {
+      isDispatching = false
+    }
+  }
+
+  const isWatched = (taskId: string, owner: string): boolean =>
+    ofAll.listenerCount(EVERYBODY) > 0 || byOwner.listenerCount(owner) > 0 || byTask.listenerCount(taskId) > 0
+
+  const emit = (entry: FeedEntry, isEphemeral: boolean): void => {
+    const { taskId, owner } = entry.record
+    const event = toTaskEvent(entry, isEphemeral ? undefined : toCursor(parts.incarnation(), entry))
+    const publication: Publication = { event, entry }
+    byTask.emit(taskId, publication)
+    byOwner.emit(owner, publication)
+    ofAll.emit(EVERYBODY, publication)
+  }
+
+  return {
+    publish(entries) {
+      const first = entries[0]
+      if (first === undefined) return
+      const { record } = first
+      if (isWatched(record.taskId, record.owner)) {
+        dispatch(() => {
+          for (const entry of entries) emit(entry, false)
+        })
+      }
+      if (record.endedAt !== undefined && ends.listenerCount(record.taskId) > 0) {
+        dispatch(() => void ends.emit(record.taskId, record, true))
+      }
+    },
+    publishEphemeral: (entry) => dispatch(() => emit(entry, true)),
+    isLive: parts.isLive,
+    isWatched,
+    releaseEnd: (record) => dispatch(() => void ends.emit(record.taskId, record, false)),
+    pause: () => dispatch(() => void pauses.emit(EVERYBODY)),
+    onTask: (taskId, listener) => add(byTask, taskId, listener),
+    onOwner: (owner, listener) => add(byOwner, owner, listener),
+    onAll: (listener) => add(ofAll, EVERYBODY, listener),
+    onEnd: (taskId, listener) => add(ends, taskId, listener),
+    onPause: (listener) => add(pauses, EVERYBODY, listener),
+    listenerCount: () =>
+      emitters.reduce((sum, emitter) => sum + emitter.eventNames().reduce((n, key) => n + emitter.listenerCount(key), 0), 0),
+  }
+}

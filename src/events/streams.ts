@@ -1,0 +1,184 @@
+/** The streams a session or an operator may open: of one task, of an owner, of all. */
+import type { Observable } from 'rxjs'
+import { badOption } from '../options.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Deadlines } from '../ports/deadlines.ts'
+import type { StreamItem, TaskEvent } from '../ports/task-event.ts'
+import type { TaskRecord } from '../ports/task-record.ts'
+import type { TaskStore } from '../ports/task-store.ts'
+import { fromCursor, invalidCursor, tagOf, toCursor, type CursorPlaces } from './cursor.ts'
+import { openFeed, type FeedSink, type FeedSource, type FeedStart } from './feed.ts'
+import type { Hub } from './hub.ts'
+import { toIterator } from './iterator-face.ts'
+import { toObservable } from './observable-face.ts'
+import { toTaskEvent, toTaskRecord } from './task-event-view.ts'
+
+/** Which stream, and which of its events. */
+export type StreamScope =
+  | {
+      readonly kind: 'task'
+      readonly taskId: string
+      /** Throws or rejects when the consumer may not see the task. Called before anything is read. */
+      readonly authorise: () => void | Promise<void>
+    }
+  | { readonly kind: 'owner'; readonly owner: string; readonly filter?: ((event: TaskEvent) => boolean) | undefined }
+  | { readonly kind: 'all'; readonly filter?: ((event: TaskEvent) => boolean) | undefined }
+
+export interface Streams {
+  iterate(scope: StreamScope, options: { readonly after: unknown; readonly signal: AbortSignal | undefined }): AsyncIterableIterator<StreamItem>
+  observe(scope: StreamScope, options: { readonly after: unknown; readonly signal: AbortSignal | undefined }): Observable<StreamItem>
+  /** The set of live tasks, whole: at once on subscription and after each change, at most once a turn. */
+  observeLive(owner: string | undefined, read: () => readonly TaskRecord[]): Observable<readonly TaskRecord[]>
+}
+
+export function createStreams(parts: {
+  readonly store: TaskStore
+  readonly hub: Hub
+  readonly clock: Clock
+  readonly deadlines: Deadlines
+  readonly maxBufferedEvents: number
+  readonly onCut: () => void
+  readonly reportError: (error: unknown) => void
+}): Streams {
+  const { store, hub, clock, deadlines, maxBufferedEvents, reportError } = parts
+  const toEvent: FeedSource['toEvent'] = (entry) => toTaskEvent(entry, toCursor(store.incarnation, entry))
+
+  const taskSource = (taskId: string, authorise: () => void | Promise<void>): FeedSource => ({
+    taskId,
+    authorise,
+    async read(after, limit) {
+      const entries = await store.readEvents({ taskId, afterSeq: after, limit })
+      const record = await store.read(taskId)
+      const isLast = entries.length < limit
+      // An ephemeral call has no record; what is known of it comes live.
+      const isComplete = isLast && (record === undefined ? !hub.isLive(taskId) : record.endedAt !== undefined)
+      return { entries, upTo: isLast ? (record?.lastSeq ?? 0) : after, isLast, isComplete }
+    },
+    placeOf: (entry) => entry.event.seq,
+    toEvent,
+    listen: (listener) => hub.onTask(taskId, listener),
+    onPause: (listener) => hub.onPause(listener),
+    async record() {
+      const stored = await store.read(taskId)
+      return stored && toTaskRecord(stored, store.durability)
+    },
+  })
+
+  const ownerSource = (owner: string): FeedSource => ({
+    taskId: undefined,
+    read: (after, limit) => store.readFeed({ owner, after, limit }),
+    placeOf: (entry) => entry.ownerPosition,
+    toEvent,
+    listen: (listener) => hub.onOwner(owner, listener),
+    onPause: (listener) => hub.onPause(listener),
+  })
+
+  const allSource: FeedSource = {
+    taskId: undefined,
+    read: (after, limit) => store.readFeed({ after, limit }),
+    placeOf: (entry) => entry.position,
+    toEvent,
+    listen: (listener) => hub.onAll(listener),
+    onPause: (listener) => hub.onPause(listener),
+  }
+
+  const sourceOf = (scope: StreamScope): FeedSource => {
+    switch (scope.kind) {
+      case 'task':
+        return taskSource(scope.taskId, scope.authorise)
+      case 'owner':
+        return ownerSource(scope.owner)
+      case 'all':
+        return allSource
+    }
+  }
+
+  const toStart = (scope: StreamScope, after: unknown): FeedStart => {
+    const filter = scope.kind === 'task' ? undefined : scope.filter
+    const from = (place: number | 'now', isReset = false): FeedStart => ({
+      after: place,
+      isReset,
+      maxHeld: maxBufferedEvents,
+      filter,
+    })
+    if (after === undefined) return from(0)
+    if (after === 'now') return from('now')
+    if (typeof after === 'number' && scope.kind === 'task') {
+      if (Number.isSafeInteger(after) && after >= 0) return from(after)
+    }
+    if (typeof after !== 'string') throw badOption('after', "a cursor, 'now' or, for one task, a sequence number", after)
+    const places = fromCursor(after)
+    const place = placeIn(scope, places)
+    return places.incarnation === store.incarnation ? from(place) : from(0, true)
+  }
+
+  return {
+    iterate(scope, { after, signal }) {
+      const start = toStart(scope, after)
+      const source = sourceOf(scope)
+      return toIterator((sink) => openFeed(source, sink, start, deadlines), {
+        maxBuffered: maxBufferedEvents,
+        signal,
+        onCut: parts.onCut,
+      })
+    },
+
+    observe(scope, { after, signal }) {
+      const start = toStart(scope, after)
+      const source = sourceOf(scope)
+      return toObservable<StreamItem>((push) => {
+        const sink: FeedSink = { push: push.next, whenReady: () => undefined, end: push.end, fail: push.fail }
+        if (signal?.aborted === true) {
+          push.end()
+          return () => undefined
+        }
+        const close = openFeed(source, sink, start, deadlines)
+        const onAbort = (): void => {
+          close()
+          push.end()
+        }
+        signal?.addEventListener('abort', onAbort)
+        return () => {
+          signal?.removeEventListener('abort', onAbort)
+          close()
+        }
+      }, reportError)
+    },
+
+    observeLive(owner, read) {
+      return toObservable<readonly TaskRecord[]>((push) => {
+        let isPlanned = false
+        let isOpen = true
+        const tell = (): void => {
+          isPlanned = false
+          if (isOpen) push.next(read())
+        }
+        const plan = (): void => {
+          if (isPlanned) return
+          isPlanned = true
+          clock.soon(tell)
+        }
+        const off = owner === undefined ? hub.onAll(plan) : hub.onOwner(owner, plan)
+        tell()
+        return () => {
+          isOpen = false
+          off()
+        }
+      }, reportError)
+    },
+  }
+}
+
+/** The place a cursor stands for in a stream. @throws `invalid_cursor` */
+function placeIn(scope: StreamScope, places: CursorPlaces): number {
+  switch (scope.kind) {
+    case 'task':
+      if (places.taskTag !== tagOf(scope.taskId)) throw invalidCursor()
+      return places.seq
+    case 'owner':
+      if (places.ownerTag !== tagOf(scope.owner)) throw invalidCursor()
+      return places.ownerPosition
+    case 'all':
+      return places.position
+  }
+}

@@ -1,0 +1,38 @@
+/** What subscribers and readers see of stored facts. */
+import type { TaskEvent } from '../ports/task-event.ts'
+import type { Durability, StoredRecord, TaskRecord } from '../ports/task-record.ts'
+import type { FeedEntry } from '../ports/task-store.ts'
+
+type Mutable<T> = { -readonly [Key in keyof T]: T[Key] }
+
+/** An event with its place in the tree. Without a cursor it is an ephemeral one. */
+export function toTaskEvent(entry: FeedEntry, cursor: string | undefined): TaskEvent {
+  const { event, record } = entry
+  const view = {
+    ...event.data,
+    type: event.type,
+    taskId: record.taskId,
+    seq: event.seq,
+    epoch: event.epoch,
+    at: event.at,
+    owner: record.owner,
+    tool: record.tool,
+    rootId: record.rootId,
+    depth: record.depth,
+  } as Mutable<TaskEvent>
+  if (record.name !== undefined) view.name = record.name
+  if (record.conversation !== undefined) view.conversation = record.conversation
+  if (record.correlation !== undefined) view.correlation = record.correlation
+  if (record.parentId !== undefined) view.parentId = record.parentId
+  if (cursor === undefined) view.ephemeral = true
+  else view.cursor = cursor
+  return Object.freeze(view) as TaskEvent
+}
+
+/** A record as its owner sees it. */
+export function toTaskRecord(stored: StoredRecord, durability: Durability): TaskRecord {
+  const { version: _version, lastSeq: _lastSeq, resultJson, policy: _policy, ...rest } = stored
+  const view: Mutable<TaskRecord> = { ...rest, persisted: durability !== 'memory' }
+  if (stored.status !== 'completed' && resultJson !== undefined) view.partial = JSON.parse(resultJson)
+  return Object.freeze(view)
+}

@@ -1,0 +1,79 @@
+/** `outlive`: everything that is public, by name. */
+export type { Correlation, OnChildFailure, OnParentEnd } from '../machines/policies/lineage.ts'
+export { isFinalStatus, type FinalStatus, type StopCause, type TaskFailure, type TaskStatus } from '../machines/vocabulary.ts'
+export { callbackChannel } from './adapters/channels/callback-channel.ts'
+export { fileChannel } from './adapters/channels/file-channel.ts'
+export { memoryStore } from './adapters/memory/memory-store.ts'
+export {
+  ERROR_CODES,
+  isTaskError,
+  ParentStoppingError,
+  StreamLaggedError,
+  TaskCancelledError,
+  TaskError,
+  TaskFailedError,
+  TaskNotFoundError,
+  TaskStoppedError,
+  WaitTimeoutError,
+  type ErrorCode,
+} from './errors.ts'
+export type { Operator } from './operator.ts'
+export type { RetentionOptions } from './options.ts'
+export type { Channel, ChannelMessage, ChannelSend, DeliveryTarget } from './ports/channel.ts'
+export type { Clock, ClockTimer } from './ports/clock.ts'
+export type { IdSource } from './ports/id-source.ts'
+export type { Logger } from './ports/logger.ts'
+export type {
+  CallOptions,
+  CancelOptions,
+  CancelReport,
+  RunCall,
+  RunOutcome,
+  SpawnCall,
+  StreamOptions,
+  TaskHandle,
+  Ticket,
+  WaitOptions,
+} from './ports/task-handle.ts'
+export {
+  isTaskEvent,
+  type StoredEvent,
+  type StreamGap,
+  type StreamItem,
+  type StreamMark,
+  type StreamPaused,
+  type StreamReset,
+  type TaskEvent,
+  type TaskEventData,
+  type TaskEventType,
+} from './ports/task-event.ts'
+export type { Durability, StoredRecord, TaskProgress, TaskRecord, TaskUsage } from './ports/task-record.ts'
+export type {
+  Awaitable,
+  Claim,
+  Commit,
+  CommitReply,
+  FeedEntry,
+  FeedPage,
+  ListPage,
+  ListQuery,
+  OutboxEntry,
+  PruneReply,
+  TaskStore,
+} from './ports/task-store.ts'
+export type { ProgressReport, TaskContext, Tool, ToolDefinition, ToolFunction, ToolPolicy } from './ports/tool.ts'
+export { currentTask } from './runtime/ambient.ts'
+export type { ShutdownReport } from './runtime/shutdown.ts'
+export type { Inspector } from './runtime/supervisor-actor.ts'
+export type {
+  DeliveryRecord,
+  ListFilter,
+  Session,
+  SessionOptions,
+  StreamFilter,
+  TaskPage,
+  TaskStats,
+} from './ports/session.ts'
+export type { SupervisorStats } from './stats.ts'
+export { createTaskSupervisor, type ShutdownOptions, type TaskSupervisor, type TaskSupervisorOptions } from './task-supervisor.ts'
+export { defineTool } from './tool.ts'

@@ -1,0 +1,86 @@
+/** The host's own door: it sees the tasks of all owners, and starts none. */
+import type { Observable } from 'rxjs'
+import { TaskNotFoundError } from './errors.ts'
+import type { Streams, StreamScope } from './events/streams.ts'
+import { toTaskRecord } from './events/task-event-view.ts'
+import { toListCursor } from './list-cursor.ts'
+import type { CancelOptions, CancelReport } from './ports/task-handle.ts'
+import type { StreamItem } from './ports/task-event.ts'
+import type { StoredRecord, TaskRecord } from './ports/task-record.ts'
+import type { TaskStore } from './ports/task-store.ts'
+import { checkCancelOptions, checkStreamOptions, toListQuery } from './queries.ts'
+import { toStoredRecord } from './runtime/stored-record.ts'
+import type { TaskRuntime } from './runtime/task-runtime.ts'
+import type { ListFilter, StreamFilter, TaskPage } from './ports/session.ts'
+import { readStats, type SupervisorStats } from './stats.ts'
+
+/** What the host may do over all owners. Never hand it to a model or a user. */
+export interface Operator {
+  get(taskId: string): Promise<TaskRecord | undefined>
+  /** Tasks of all owners, or of one, in the order of their creation. @throws `invalid_cursor` */
+  list(filter?: ListFilter & { readonly owner?: string }): Promise<TaskPage>
+  /** @throws `task_not_found` */
+  cancel(taskId: string, options?: CancelOptions): Promise<CancelReport>
+  events(options?: StreamFilter): AsyncIterableIterator<StreamItem>
+  events$(options?: StreamFilter): Observable<StreamItem>
+  readonly live$: Observable<readonly TaskRecord[]>
+  /** The numbers over all owners, and everything that was dropped, cut or let go. */
+  stats(): Promise<SupervisorStats>
+}
+
+export function createOperator(parts: {
+  readonly runtime: TaskRuntime
+  readonly store: TaskStore
+  readonly streams: Streams
+}): Operator {
+  const { runtime, store, streams } = parts
+  const view = (record: StoredRecord): TaskRecord => toTaskRecord(record, store.durability)
+
+  const scopeOf = (options: StreamFilter | undefined): StreamScope => {
+    const { taskId, filter } = checkStreamOptions(options)
+    if (taskId === undefined) return { kind: 'all', filter }
+    const authorise = async (): Promise<void> => {
+      if (runtime.supervisor.live.has(taskId) || (await store.read(taskId)) !== undefined) return
+      throw new TaskNotFoundError()
+    }
+    return { kind: 'task', taskId, authorise }
+  }
+
+  return {
+    async get(taskId) {
+      const live = runtime.supervisor.live.get(taskId)
+      const record = (await store.read(taskId)) ?? (live && toStoredRecord(live, 0))
+      return record && view(record)
+    },
+
+    async list(filter) {
+      const page = await store.list(toListQuery(filter, undefined))
+      const tasks = page.records.map(view)
+      return page.next === undefined ? { tasks } : { tasks, next: toListCursor('', page.next) }
+    },
+
+    async cancel(taskId, options) {
+      const { reason, note } = checkCancelOptions(options)
+      const cause = { reason, actor: 'operator', ...(note === undefined ? {} : { note }) }
+      const live = runtime.supervisor.live.get(taskId)
+      if (live !== undefined) return runtime.cancel([live], cause, runtime.runningTask())
+      const record = await store.read(taskId)
+      if (record === undefined) throw new TaskNotFoundError()
+      return { count: 0, tasks: [{ taskId, status: record.status }] }
+    },
+
+    events: (options) => streams.iterate(scopeOf(options), { after: options?.after, signal: options?.signal }),
+
+    events$: (options) => streams.observe(scopeOf(options), { after: options?.after, signal: options?.signal }),
+
+    get live$() {
+      return streams.observeLive(undefined, () =>
+        [...runtime.supervisor.live.values()].map((task) => view(task.log?.committed ?? toStoredRecord(task, 0))),
+      )
+    },
+
+    async stats() {
+      return { ...(await readStats(store, runtime.tree, undefined)), counters: { ...runtime.counters } }
+    },
+  }
+}

@@ -1,0 +1,175 @@
+/** Checks of options and arguments. A bad one is a `TypeError` that names the option and the value it got. */
+import type { AdmissionLimits } from '../machines/policies/admission.ts'
+import type { FreshEventsPolicy, RetentionPolicy } from '../machines/policies/retention.ts'
+
+/** The longest text of a value that a message quotes. */
+const MAX_QUOTED_CHARS = 80
+
+/** A value as an error message may quote it: short, and safe whatever the value does. */
+export function quote(value: unknown): string {
+  let text: string
+  try {
+    text = typeof value === 'string' ? JSON.stringify(value) : typeof value === 'function' ? 'a function' : String(value)
+  } catch {
+    text = typeof value
+  }
+  return text.length > MAX_QUOTED_CHARS ? `${text.slice(0, MAX_QUOTED_CHARS)}…` : text
+}
+
+export function badOption(name: string, expected: string, value: unknown): TypeError {
+  return new TypeError(`${name} must be ${expected}, got ${quote(value)}`)
+}
+
+interface DurationRules {
+  readonly mayBeInfinite?: boolean
+  readonly mayBeZero?: boolean
+}
+
+/** A duration in milliseconds: positive and finite, unless the rules say more. */
+export function checkDuration(name: string, value: unknown, rules: DurationRules = {}): number {
+  const isFine =
+    typeof value === 'number' &&
+    (value > 0 || (value === 0 && rules.mayBeZero === true)) &&
+    (Number.isFinite(value) || (value === Infinity && rules.mayBeInfinite === true))
+  if (isFine) return value
+  const expected = `a ${rules.mayBeZero === true ? 'non-negative' : 'positive'} number of milliseconds`
+  throw badOption(name, rules.mayBeInfinite === true ? `${expected} or Infinity` : expected, value)
+}
+
+/** A limit: a positive whole number, or Infinity. */
+export function checkLimit(name: string, value: unknown): number {
+  if (typeof value === 'number' && value >= 1 && (Number.isInteger(value) || value === Infinity)) return value
+  throw badOption(name, 'a positive whole number or Infinity', value)
+}
+
+export function checkChoice<Choice extends string>(name: string, value: unknown, choices: readonly Choice[]): Choice {
+  const found = choices.find((choice) => choice === value)
+  if (found !== undefined) return found
+  throw badOption(name, `one of ${choices.join(', ')}`, value)
+}
+
+export function checkBoolean(name: string, value: unknown): boolean {
+  if (typeof value === 'boolean') return value
+  throw badOption(name, 'a boolean', value)
+}
+
+/** A text of 1 to `maxChars` characters. */
+export function checkText(name: string, value: unknown, maxChars: number): string {
+  if (typeof value === 'string' && value.length > 0 && value.length <= maxChars) return value
+  throw badOption(name, `a non-empty string of at most ${maxChars} characters`, value)
+}
+
+export function checkSignal(name: string, value: unknown): AbortSignal {
+  if (value instanceof AbortSignal) return value
+  throw badOption(name, 'an AbortSignal', value)
+}
+
+/** An options object whose names are all known. `undefined` counts as no options. */
+export function checkOptionNames(name: string, value: unknown, known: readonly string[]): Readonly<Record<string, unknown>> {
+  if (value === undefined) return {}
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw badOption(name, 'an object', value)
+  for (const key of Object.keys(value)) {
+    if (!known.includes(key)) throw new TypeError(`${name} has no option ${quote(key)}; it knows ${known.join(', ')}`)
+  }
+  return value as Readonly<Record<string, unknown>>
+}
+
+const MAX_OWNER_CHARS = 256
+const CONTROL_CHARACTER = /[\u0000-\u001f\u007f-\u009f]/u
+
+/** An owner: who the host says it is, compared exactly. */
+export function checkOwner(value: unknown): string {
+  const owner = checkText('owner', value, MAX_OWNER_CHARS)
+  if (CONTROL_CHARACTER.test(owner)) throw badOption('owner', 'free of control characters', value)
+  return owner
+}
+
+/** What is kept of ended tasks and of fresh events. */
+export interface RetentionOptions extends Partial<RetentionPolicy>, Partial<FreshEventsPolicy> {
+  /** The largest result that is kept, in bytes of JSON. A larger one fails its task. */
+  readonly maxResultBytes?: number
+}
+
+/** The settings of a supervisor, complete. */
+export interface Settings {
+  readonly inlineMs: number
+  readonly timeoutMs: number
+  readonly waitMs: number
+  readonly graceMs: number
+  readonly commitWaitMs: number
+  readonly progressMs: number
+  readonly maxBufferedEvents: number
+  readonly limits: AdmissionLimits
+  readonly retention: Required<RetentionOptions>
+}
+
+/** The part of the supervisor's options that are plain settings. */
+export interface SettingsOptions {
+  /** The default inline time of a call, in milliseconds. 0: to the background at once. @defaultValue 10 000 */
+  readonly inlineMs?: number
+  /** The default hard deadline, in milliseconds. @defaultValue 1 800 000 */
+  readonly timeoutMs?: number
+  /** The default limit of a wait, in milliseconds. @defaultValue 300 000 */
+  readonly waitMs?: number
+  /** How long stopped work may take to settle before it is let go, in milliseconds. @defaultValue 5 000 */
+  readonly graceMs?: number
+  /** How long an answer waits for a store that does not answer, in milliseconds. @defaultValue 2 000 */
+  readonly commitWaitMs?: number
+  /** The shortest time between two kept progress reports of one task, in milliseconds. @defaultValue 100 */
+  readonly progressMs?: number
+  /** How many events a consumer may fall behind before it is cut off. @defaultValue 1 000 */
+  readonly maxBufferedEvents?: number
+  /** @defaultValue `{ maxLive: 100_000, maxDepth: 64, maxChildren: 10_000 }` */
+  readonly limits?: Partial<AdmissionLimits>
+  /** @defaultValue `{ maxFinished: 500, finishedMs: 86_400_000, maxProgressEvents: 200, maxOutputChars: 65_536, maxResultBytes: 524_288 }` */
+  readonly retention?: RetentionOptions
+}
+
+export const SETTINGS_NAMES = [
+  'inlineMs',
+  'timeoutMs',
+  'waitMs',
+  'graceMs',
+  'commitWaitMs',
+  'progressMs',
+  'maxBufferedEvents',
+  'limits',
+  'retention',
+] as const
+
+/** Only `undefined` means the default: anything else has to pass its check. */
+function orDefault(value: unknown, fallback: number): unknown {
+  return value === undefined ? fallback : value
+}
+
+export function toSettings(options: SettingsOptions): Settings {
+  const limits = checkOptionNames('limits', options.limits, ['maxLive', 'maxDepth', 'maxChildren'])
+  const retention = checkOptionNames('retention', options.retention, [
+    'maxFinished',
+    'finishedMs',
+    'maxProgressEvents',
+    'maxOutputChars',
+    'maxResultBytes',
+  ])
+  return {
+    inlineMs: checkDuration('inlineMs', orDefault(options.inlineMs, 10_000), { mayBeZero: true, mayBeInfinite: true }),
+    timeoutMs: checkDuration('timeoutMs', orDefault(options.timeoutMs, 30 * 60_000), { mayBeInfinite: true }),
+    waitMs: checkDuration('waitMs', orDefault(options.waitMs, 300_000), { mayBeInfinite: true }),
+    graceMs: checkDuration('graceMs', orDefault(options.graceMs, 5_000)),
+    commitWaitMs: checkDuration('commitWaitMs', orDefault(options.commitWaitMs, 2_000)),
+    progressMs: checkDuration('progressMs', orDefault(options.progressMs, 100)),
+    maxBufferedEvents: checkLimit('maxBufferedEvents', orDefault(options.maxBufferedEvents, 1_000)),
+    limits: {
+      maxLive: checkLimit('limits.maxLive', orDefault(limits['maxLive'], 100_000)),
+      maxDepth: checkLimit('limits.maxDepth', orDefault(limits['maxDepth'], 64)),
+      maxChildren: checkLimit('limits.maxChildren', orDefault(limits['maxChildren'], 10_000)),
+    },
+    retention: {
+      maxFinished: checkLimit('retention.maxFinished', orDefault(retention['maxFinished'], 500)),
+      finishedMs: checkDuration('retention.finishedMs', orDefault(retention['finishedMs'], 86_400_000), { mayBeInfinite: true }),
+      maxProgressEvents: checkLimit('retention.maxProgressEvents', orDefault(retention['maxProgressEvents'], 200)),
+      maxOutputChars: checkLimit('retention.maxOutputChars', orDefault(retention['maxOutputChars'], 65_536)),
+      maxResultBytes: checkLimit('retention.maxResultBytes', orDefault(retention['maxResultBytes'], 512 * 1024)),
+    },
+  }
+}

@@ -1,0 +1,119 @@
+/** One numbered fact about a task. The log of these is its history. */
+import type { Correlation } from '../../machines/policies/lineage.ts'
+import type { FinalStatus, StopCause, TaskFailure } from '../../machines/vocabulary.ts'
+import type { TaskProgress, TaskRecord, TaskUsage } from './task-record.ts'
+
+/** What each type of event says, besides what all events say. */
+export interface TaskEventData {
+  /** The task exists; its code has not been called. Always the first event. */
+  'task.queued': { readonly description?: string; readonly metadata?: Readonly<Record<string, unknown>> }
+  /** The tool's code is called. */
+  'task.started': { readonly attempt: number }
+  /** A ticket is out: nobody awaits the call inline any more. */
+  'task.backgrounded': { readonly reason: 'deadline' | 'request' | 'redirect' | 'wait_ended' }
+  /** Somebody awaits the call inline again. */
+  'task.attached': Readonly<Record<never, never>>
+  'task.progress': TaskProgress
+  'task.output': { readonly chunk: string }
+  'task.custom': { readonly name: string; readonly payload: unknown }
+  /** The sum so far. */
+  'task.usage': TaskUsage
+  /** The result goes to this target from now on. */
+  'task.redirected': { readonly target: string }
+  /** The task's own code has succeeded; children still run. */
+  'task.finishing': { readonly children: number }
+  /** The signal has fired. Without a cause: its own code has failed, and what it owns is being stopped. */
+  'task.stopping': { readonly stopCause?: StopCause }
+  'task.completed': { readonly durationMs: number }
+  'task.failed': { readonly durationMs: number; readonly failure: TaskFailure; readonly abandoned?: boolean }
+  'task.cancelled': { readonly durationMs: number; readonly stopCause: StopCause; readonly abandoned?: boolean }
+}
+
+export type TaskEventType = keyof TaskEventData
+
+/** What every event says. */
+export interface TaskEventBase {
+  readonly taskId: string
+  /** Gapless within one task, from 1. */
+  readonly seq: number
+  readonly epoch: number
+  /** Epoch milliseconds. Order is told by `seq`, never by this. */
+  readonly at: number
+  readonly owner: string
+  readonly tool: string
+  readonly name?: string
+  readonly conversation?: string
+  readonly correlation?: Correlation
+  readonly parentId?: string
+  readonly rootId: string
+  readonly depth: number
+  /**
+   * Resumes a stream right after this event. Absent on events of an ephemeral call, which are live only and have no
+   * place in a feed.
+   */
+  readonly cursor?: string
+  /** The event belongs to an inline call that may leave no trace. */
+  readonly ephemeral?: true
+}
+
+/** A fact about a task, as subscribers see it. */
+export type TaskEvent = { [Type in TaskEventType]: TaskEventBase & { readonly type: Type } & TaskEventData[Type] }[TaskEventType]
+
+/** Events that were once there are gone: `from` to `to`, both included. Numbers are `seq` or feed positions. */
+export interface StreamGap {
+  readonly type: 'stream.gap'
+  readonly from: number
+  readonly to: number
+  /** In the stream of one task: what is known of it now. */
+  readonly record?: TaskRecord
+}
+
+/** The cursor was of an earlier log, so the stream starts anew. */
+export interface StreamReset {
+  readonly type: 'stream.reset'
+}
+
+/** The store does not answer; facts are held back until it does. */
+export interface StreamPaused {
+  readonly type: 'stream.paused'
+}
+
+/** What a stream may yield besides events. It carries no `seq`. */
+export type StreamMark = StreamGap | StreamReset | StreamPaused
+
+/** Anything a stream yields. */
+export type StreamItem = TaskEvent | StreamMark
+
+/** An event as a store keeps it: what the record does not say. */
+export interface StoredEvent<Type extends TaskEventType = TaskEventType> {
+  readonly seq: number
+  readonly type: Type
+  readonly at: number
+  readonly epoch: number
+  readonly data: TaskEventData[Type]
+}
+
+const FINAL_EVENT: Readonly<Record<FinalStatus, TaskEventType>> = {
+  completed: 'task.completed',
+  failed: 'task.failed',
+  cancelled: 'task.cancelled',
+}
+
+/** The event a task ends with. */
+export function finalEventType(status: FinalStatus): TaskEventType {
+  return FINAL_EVENT[status]
+}
+
+export function isFinalEventType(type: string): boolean {
+  return type === 'task.completed' || type === 'task.failed' || type === 'task.cancelled'
+}
+
+/** Whether the event is only interesting while fresh: it may be trimmed and leaves a gap in its place. */
+export function isFreshEventType(type: string): boolean {
+  return type === 'task.progress' || type === 'task.output' || type === 'task.custom'
+}
+
+/** Whether a stream item is an event of a task, not a mark. */
+export function isTaskEvent(item: StreamItem): item is TaskEvent {
+  return item.type.startsWith('task.')
+}

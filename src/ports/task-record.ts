@@ -1,0 +1,83 @@
+/** What is known of a task: the state beside the log of its events. */
+import type { Correlation, OnChildFailure, OnParentEnd } from '../../machines/policies/lineage.ts'
+import type { CallerState, StopCause, TaskFailure, TaskStatus } from '../../machines/vocabulary.ts'
+
+/** How far the task is, as it last said. */
+export interface TaskProgress {
+  /** Between 0 and 1; absent when the total is unknown. */
+  readonly fraction?: number
+  readonly done?: number
+  readonly total?: number
+  readonly note?: string
+}
+
+/** What the task has used, summed over all its reports. */
+export interface TaskUsage {
+  readonly tokens: number
+  readonly cost: number
+}
+
+/** How a store keeps what it was given: in memory, past the end of the process, past a loss of power. */
+export type Durability = 'memory' | 'process' | 'power'
+
+/** A copy of what is known of one task. */
+export interface TaskRecord {
+  readonly taskId: string
+  /** The name of the tool. */
+  readonly tool: string
+  readonly name?: string
+  readonly description?: string
+  readonly metadata?: Readonly<Record<string, unknown>>
+  readonly owner: string
+  readonly conversation?: string
+  readonly origin?: string
+  readonly correlation?: Correlation
+  readonly parentId?: string
+  readonly rootId: string
+  /** 0 for a root. */
+  readonly depth: number
+  readonly status: TaskStatus
+  readonly caller: CallerState
+  /** From 1. */
+  readonly attempt: number
+  readonly epoch: number
+  /** Epoch milliseconds, as all moments here. */
+  readonly createdAt: number
+  /** Set once the tool's code was called. */
+  readonly startedAt?: number
+  /** Set once the status is final. */
+  readonly endedAt?: number
+  /** The moment of the next deadline, while there is one. */
+  readonly dueAt?: number
+  readonly progress?: TaskProgress
+  readonly usage?: TaskUsage
+  /** Set from the moment a stop was signalled. */
+  readonly cause?: StopCause
+  /** Set when the status is `failed`. */
+  readonly failure?: TaskFailure
+  /** What the code returned although it had been stopped. */
+  readonly partial?: unknown
+  /** The code ignored its signal and was let go; it may still be running. */
+  readonly abandoned?: boolean
+  /** Where the result goes, or went. */
+  readonly targets: readonly string[]
+  /** Whether the store that has this record keeps it past the end of the process. */
+  readonly persisted: boolean
+}
+
+/** The record as a store keeps it: plain JSON, frozen. */
+export interface StoredRecord extends Omit<TaskRecord, 'persisted' | 'partial'> {
+  /** Rises with each commit, from 1. */
+  readonly version: number
+  /** The sequence number of the last event. */
+  readonly lastSeq: number
+  /** The result or the partial result, as JSON; absent when there is no value. */
+  readonly resultJson?: string
+  readonly policy: StoredPolicy
+}
+
+export interface StoredPolicy {
+  readonly timeoutMs: number
+  readonly onParentEnd: OnParentEnd
+  readonly onChildFailure: OnChildFailure
+}

@@ -1,0 +1,123 @@
+/**
+ * Where tasks of record are kept.
+ *
+ * 1. `commit` is atomic: everything in it is kept, or nothing is.
+ * 2. A commit whose `id` was seen before changes nothing and gets its first answer again.
+ * 3. `version` of a record rises by one with each commit; a commit that expects another version or a newer epoch is
+ *    `stale` and changes nothing.
+ * 4. The events of one owner get consecutive positions in the order of their commits, and so do the events of all.
+ * 5. A method may answer at once or with a promise.
+ */
+import type { TaskStatus } from '../../machines/vocabulary.ts'
+import type { StoredEvent } from './task-event.ts'
+import type { Durability, StoredRecord } from './task-record.ts'
+
+export type Awaitable<T> = T | Promise<T>
+
+/** A name or key that at most one live task of an owner holds. */
+export interface Claim {
+  readonly owner: string
+  readonly kind: 'name'
+  /** Folded: two keys that must not coexist are equal. */
+  readonly key: string
+}
+
+/** One result that has to reach one target. */
+export interface OutboxEntry {
+  readonly deliveryId: string
+  readonly taskId: string
+  readonly owner: string
+  readonly target: string
+  readonly requestedAt: number
+  readonly state: 'pending' | 'delivered' | 'failed'
+  readonly settledAt?: number
+  readonly error?: string
+}
+
+export interface Commit {
+  readonly id: string
+  /** Version 0 means that the record must not exist yet. */
+  readonly expect: { readonly version: number; readonly epoch: number }
+  readonly record: StoredRecord
+  readonly events: readonly StoredEvent[]
+  /** Fresh events up to this sequence number are dropped. */
+  readonly trimTo: number
+  readonly outbox: readonly OutboxEntry[]
+  readonly claims: readonly Claim[]
+  readonly releases: readonly Claim[]
+}
+
+export type CommitReply =
+  | {
+      readonly kind: 'committed'
+      /** The place of the commit's first event in the owner's feed and in the feed over all. */
+      readonly ownerPosition: number
+      readonly position: number
+    }
+  | { readonly kind: 'stale' }
+  | { readonly kind: 'claimed'; readonly claim: Claim }
+
+/** One committed event at its places in the feeds. */
+export interface FeedEntry {
+  readonly event: StoredEvent
+  readonly record: StoredRecord
+  readonly ownerPosition: number
+  readonly position: number
+}
+
+/** Part of a feed, oldest first. Positions that are missing between entries were trimmed. */
+export interface FeedPage {
+  readonly entries: readonly FeedEntry[]
+  /** Everything up to this position is in `entries` or gone. */
+  readonly upTo: number
+  /** Whether the feed ended here when it was read. */
+  readonly isLast: boolean
+}
+
+export interface ListQuery {
+  /** Absent: tasks of every owner. */
+  readonly owner?: string
+  readonly status?: readonly TaskStatus[]
+  readonly parentId?: string
+  readonly rootId?: string
+  readonly tool?: string
+  readonly name?: string
+  readonly conversation?: string
+  readonly runId?: string
+  /** The place of the last record of the page before. */
+  readonly after?: number
+  readonly limit: number
+}
+
+export interface ListPage {
+  readonly records: readonly StoredRecord[]
+  /** The place to go on from; absent when this was the last page. */
+  readonly next?: number
+}
+
+export interface TaskStore {
+  readonly durability: Durability
+  /** Made anew each time the log starts from nothing. Cursors of another incarnation are void. */
+  readonly incarnation: string
+  commit(commit: Commit): Awaitable<CommitReply>
+  read(taskId: string): Awaitable<StoredRecord | undefined>
+  /** In the order of creation. */
+  list(query: ListQuery): Awaitable<ListPage>
+  count(owner: string | undefined): Awaitable<Partial<Record<TaskStatus, number>>>
+  readEvents(read: { readonly taskId: string; readonly afterSeq: number; readonly limit: number }): Awaitable<readonly FeedEntry[]>
+  /** Absent owner: the feed over all. */
+  readFeed(read: { readonly owner?: string; readonly after: number; readonly limit: number }): Awaitable<FeedPage>
+  /** The last position of a feed, 0 when it is empty. */
+  lastPosition(owner: string | undefined): Awaitable<number>
+  readOutbox(taskId: string): Awaitable<readonly OutboxEntry[]>
+  settleDelivery(entry: OutboxEntry): Awaitable<void>
+  /** Drops finished tasks beyond the limits, oldest first, with their events. Says how many went and when to come back. */
+  prune(limits: { readonly maxFinished: number; readonly finishedMs: number; readonly now: number }): Awaitable<PruneReply>
+  close(): Awaitable<void>
+}
+
+export interface PruneReply {
+  readonly evicted: number
+  /** The moment at which the oldest kept task becomes too old; absent when none is kept. */
+  readonly nextAt?: number
+}

@@ -1,0 +1,139 @@
+/**
+ * The birth of tasks: who may be born, below whom, and what the store has to say first.
+ *
+ * 1. A refused task leaves nothing behind: no actor, no place in the tree, no claim.
+ * 2. A task of record is in the store before it has an actor.
+ */
+import { decideAdmission, type AdmissionRefusal } from '../../machines/policies/admission.ts'
+import { decideLineage } from '../../machines/policies/lineage.ts'
+import type { CallerState } from '../../machines/vocabulary.ts'
+import { ParentStoppingError, TaskError } from '../errors.ts'
+import type { Settings } from '../options.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { IdSource } from '../ports/id-source.ts'
+import type { Claim } from '../ports/task-store.ts'
+import type { Journal } from './journal.ts'
+import { createLiveTask, statusOf, type LiveTask, type TaskSpec } from './live-task.ts'
+import type { SupervisorActor } from './supervisor-actor.ts'
+import type { TreeIndex } from './tree-index.ts'
+
+/** A hint for callers who were refused for want of room, in milliseconds. */
+const RETRY_AFTER_MS = 1_000
+
+export interface Birth {
+  readonly spec: TaskSpec
+  readonly parent: LiveTask | undefined
+  readonly caller: CallerState
+}
+
+export interface Admission {
+  /** Gives the task its place. Nothing has started and nothing is written. @throws the refusal */
+  create(birth: Birth): LiveTask
+  /** Has a task of record admitted by the store, then calls back; or calls back with the refusal. */
+  record(task: LiveTask, onAdmitted: () => void, onRefused: (error: TaskError) => void): void
+  /** Refuses everything under this run from now on. */
+  closeRun(owner: string, runId: string): void
+}
+
+export function createAdmission(parts: {
+  readonly clock: Clock
+  readonly createId: IdSource
+  readonly settings: Settings
+  readonly supervisor: SupervisorActor
+  readonly tree: TreeIndex
+  readonly journal: Journal
+  readonly closedRuns: { add(key: string): void; has(key: string): boolean }
+  readonly endUnstarted: (task: LiveTask) => void
+}): Admission {
+  const { supervisor, tree, journal, settings, closedRuns } = parts
+
+  const forget = (task: LiveTask): void => {
+    supervisor.forget(task)
+    tree.unlink(task)
+  }
+
+  return {
+    create({ spec, parent, caller }) {
+      const taskId = parts.createId()
+      const lineage = decideLineage(taskId, parent, spec.correlation)
+      const runId = lineage.correlation?.runId
+      const refusal = decideAdmission(settings.limits, {
+        phase: supervisor.phase(),
+        liveCount: supervisor.live.size,
+        parent: parent && {
+          status: statusOf(parent),
+          depth: parent.depth,
+          liveChildren: parent.childCount,
+          isStopping: parent.stop !== undefined || parent.ownCodeEnded,
+        },
+        runIsCancelled: runId !== undefined && closedRuns.has(runKey(spec.owner, runId)),
+      })
+      if (refusal !== undefined) throw toError(refusal, parent)
+      const task = createLiveTask({
+        taskId,
+        spec,
+        ...lineage,
+        above: parent ?? tree.requireOwner(spec.owner),
+        createdAt: parts.clock.now(),
+        caller,
+      })
+      tree.link(task)
+      supervisor.register(task)
+      return task
+    },
+
+    record(task, onAdmitted, onRefused) {
+      if (journal.isPaused()) {
+        forget(task)
+        onRefused(storeUnavailable())
+        return
+      }
+      journal.admit(
+        task,
+        claimsOf(task.spec),
+        (answer) => {
+          if (answer === 'admitted') return onAdmitted()
+          if (answer === 'claimed') {
+            forget(task)
+            return onRefused(new TaskError('name_taken', 'Another live task has this name.'))
+          }
+          onRefused(storeUnavailable())
+        },
+        (lateAnswer) => (lateAnswer === 'admitted' ? parts.endUnstarted(task) : forget(task)),
+      )
+    },
+
+    closeRun: (owner, runId) => closedRuns.add(runKey(owner, runId)),
+  }
+}
+
+function runKey(owner: string, runId: string): string {
+  return `${owner}\u0000${runId}`
+}
+
+function claimsOf({ owner, name }: TaskSpec): Claim[] {
+  return name === undefined ? [] : [{ owner, kind: 'name', key: name }]
+}
+
+function storeUnavailable(): TaskError {
+  return new TaskError('store_unavailable', 'The store does not answer; nothing was started.', { retryAfterMs: RETRY_AFTER_MS })
+}
+
+function toError(refusal: AdmissionRefusal, parent: LiveTask | undefined): TaskError {
+  switch (refusal.code) {
+    case 'parent_stopping':
+      return new ParentStoppingError(parent?.taskId)
+    case 'supervisor_closed':
+      return new TaskError('supervisor_closed', 'The supervisor takes no new work.')
+    case 'capacity_exceeded':
+      return new TaskError('capacity_exceeded', `There are ${refusal.limit} live tasks, which is the limit.`, {
+        retryAfterMs: RETRY_AFTER_MS,
+      })
+    case 'depth_exceeded':
+      return new TaskError('depth_exceeded', `Tasks may be ${refusal.limit} deep.`)
+    case 'children_exceeded':
+      return new TaskError('children_exceeded', `A task may have ${refusal.limit} live children.`, {
+        retryAfterMs: RETRY_AFTER_MS,
+      })
+  }
+}

@@ -1,0 +1,142 @@
+/**
+ * Those who await a call inline: how long each of them does, and what each of them gets.
+ *
+ * 1. A caller is answered once: with the value, with an error, or with a ticket.
+ * 2. A ticket is given once the store has the task, or after `commitWaitMs`. A task that ends before its ticket is out
+ *    answers inline, and its log says that it was attached again.
+ * 3. A task whose result has an explicit target answers with its ticket, never inline.
+ */
+import { TaskCancelledError, TaskFailedError } from '../errors.ts'
+import type { Deadlines } from '../ports/deadlines.ts'
+import type { RunOutcome, Ticket } from '../ports/task-handle.ts'
+import type { TaskEventData } from '../ports/task-event.ts'
+import type { Durability } from '../ports/task-record.ts'
+import type { TaskChartEventType } from '../../machines/vocabulary.ts'
+import type { Journal } from './journal.ts'
+import { isAttached, type Caller, type LiveTask } from './live-task.ts'
+import { createLiveTicket } from './ticket.ts'
+
+export type DetachReason = TaskEventData['task.backgrounded']['reason']
+
+export interface Callers {
+  add(task: LiveTask, wait: { readonly waitMs: number; resolve(outcome: RunOutcome<unknown>): void; reject(error: unknown): void }): Caller
+  /** Lets one caller go without an answer; the last one to go detaches the task. */
+  leave(caller: Caller): void
+  /** Gives every caller a ticket. Does nothing when nobody is attached. */
+  detach(task: LiveTask, reason: DetachReason): void
+  /** A ticket for a task that is detached already. */
+  whenTicket(task: LiveTask, give: (ticket: Ticket) => void): void
+  /** Brings callers whose ticket is not out yet back before the task ends. */
+  reattachBeforeEnd(task: LiveTask): void
+  attachAgain(task: LiveTask): void
+  /** Answers whoever is left, at the end of the task. */
+  answerAll(task: LiveTask, isSaved: boolean): void
+}
+
+const DETACH_EVENT: Readonly<Record<DetachReason, TaskChartEventType>> = {
+  deadline: 'deadline.inline',
+  request: 'task.background',
+  wait_ended: 'task.background',
+  redirect: 'task.redirect',
+}
+
+export function createCallers(parts: {
+  readonly deadlines: Deadlines
+  readonly journal: Journal
+  readonly durability: Durability
+  readonly send: (task: LiveTask, type: TaskChartEventType) => void
+}): Callers {
+  const { deadlines, journal, durability, send } = parts
+
+  const answerWithTickets = (task: LiveTask, isSaved: boolean): void => {
+    const ticket = createLiveTicket(task, { isSaved, durability })
+    for (let caller: Caller | undefined = task.callers; caller !== undefined; caller = caller.next) {
+      caller.patience?.disarm()
+      caller.resolve({ kind: 'background', ticket })
+    }
+    task.callers = undefined
+  }
+
+  const detach = (task: LiveTask, reason: DetachReason): void => {
+    if (!isAttached(task) || task.finalStatus !== undefined) return
+    journal.promote(task)
+    if (task.actor === undefined) task.lastCaller = 'detached'
+    else send(task, DETACH_EVENT[reason])
+    journal.append(task, 'task.backgrounded', { reason })
+    journal.whenKnown(task, (isSaved) => {
+      if (task.finalStatus === undefined && !isAttached(task)) answerWithTickets(task, isSaved)
+    })
+  }
+
+  const remove = (caller: Caller): void => {
+    const { task } = caller
+    caller.patience?.disarm()
+    if (task.callers === caller) {
+      task.callers = caller.next
+      return
+    }
+    let before: Caller | undefined = task.callers
+    while (before !== undefined && before.next !== caller) before = before.next
+    if (before !== undefined) before.next = caller.next
+  }
+
+  const losePatience = (caller: Caller): void => {
+    const { task } = caller
+    const isOnlyOne = task.callers === caller && caller.next === undefined
+    if (isOnlyOne) return detach(task, 'deadline')
+    remove(caller)
+    caller.resolve({ kind: 'background', ticket: createLiveTicket(task, { isSaved: true, durability }) })
+  }
+
+  const attachAgain = (task: LiveTask): void => {
+    if (isAttached(task) || task.finalStatus !== undefined) return
+    send(task, 'task.attach')
+    journal.append(task, 'task.attached', {})
+  }
+
+  return {
+    add(task, { waitMs, resolve, reject }) {
+      const caller: Caller = { task, resolve, reject, patience: undefined, next: task.callers }
+      task.callers = caller
+      if (waitMs !== Infinity) caller.patience = deadlines.after(waitMs, losePatience, caller)
+      return caller
+    },
+
+    leave(caller) {
+      const { task } = caller
+      remove(caller)
+      if (task.callers === undefined) detach(task, 'wait_ended')
+    },
+
+    detach,
+
+    whenTicket(task, give) {
+      journal.whenKnown(task, (isSaved) => give(createLiveTicket(task, { isSaved, durability })))
+    },
+
+    reattachBeforeEnd(task) {
+      if (task.callers !== undefined && !task.hasExplicitTarget) attachAgain(task)
+    },
+
+    attachAgain,
+
+    answerAll(task, isSaved) {
+      if (task.callers === undefined) return
+      if (!isAttached(task)) return answerWithTickets(task, isSaved)
+      const persisted = isSaved && durability !== 'memory'
+      for (let caller: Caller | undefined = task.callers; caller !== undefined; caller = caller.next) {
+        caller.patience?.disarm()
+        if (task.finalStatus === 'completed') caller.resolve({ kind: 'inline', value: task.value, persisted })
+        else caller.reject(toCallerError(task))
+      }
+      task.callers = undefined
+    },
+  }
+}
+
+/** A tool's own error reaches a caller who is still there as it is. */
+function toCallerError(task: LiveTask): unknown {
+  if (task.finalStatus === 'cancelled') return new TaskCancelledError(task.taskId, task.cause ?? { reason: 'user' })
+  if (task.failure?.code === 'tool_error') return task.thrown
+  return new TaskFailedError(task.taskId, task.failure ?? { code: 'interrupted', name: 'TaskError', message: 'The task was lost.', retryable: true })
+}

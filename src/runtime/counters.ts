@@ -1,0 +1,35 @@
+/** What happened that nobody was told about directly: every drop, cut and let-go is counted here. */
+export interface Counters {
+  /** Outcomes of work whose task was final already. */
+  lateOutcomes: number
+  /** Progress reports that a newer one replaced before it was kept. */
+  coalescedProgress: number
+  /** Progress, output and custom events dropped to keep a log bounded. */
+  trimmedEvents: number
+  /** Reports of a task's code after its end. */
+  lateReports: number
+  /** Consumers cut off because they were too slow. */
+  cutConsumers: number
+  /** Finished tasks dropped by retention. */
+  evictedTasks: number
+  /** Tasks let go because their code ignored its signal. */
+  abandonedTasks: number
+  /** Commits that the store refused. */
+  refusedCommits: number
+  /** Errors thrown by subscribers. */
+  subscriberErrors: number
+}
+
+export function createCounters(): Counters {
+  return {
+    lateOutcomes: 0,
+    coalescedProgress: 0,
+    trimmedEvents: 0,
+    lateReports: 0,
+    cutConsumers: 0,
+    evictedTasks: 0,
+    abandonedTasks: 0,
+    refusedCommits: 0,
+    subscriberErrors: 0,
+  }
+}

@@ -1,0 +1,281 @@
+/**
+ * The history of tasks: it numbers what happens, has it committed, and makes it public once it is.
+ *
+ * An ephemeral call has no log. Its lifecycle is numbered and forgotten, its fresh events are kept in a draft; a
+ * promotion writes record, lifecycle and draft in one commit. A task of record has at most one commit on its way;
+ * what happens meanwhile goes into the next.
+ *
+ * 1. Sequence numbers of a task are gapless from 1.
+ * 2. What has a place in a feed is published after its commit, in the order of its numbers.
+ * 3. `whenKnown` answers after the commit, or after `commitWaitMs` with `isSaved: false`, whichever is first.
+ */
+import { decideTrim } from '../../machines/policies/retention.ts'
+import { isFinalStatus } from '../../machines/vocabulary.ts'
+import type { Hub } from '../events/hub.ts'
+import { createPipe } from '../events/pipe.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Deadlines } from '../ports/deadlines.ts'
+import { isFinalEventType, isFreshEventType, type StoredEvent, type TaskEventData, type TaskEventType } from '../ports/task-event.ts'
+import type { Claim, Commit, CommitReply, FeedEntry, OutboxEntry } from '../ports/task-store.ts'
+import type { Settings } from '../options.ts'
+import type { Counters } from './counters.ts'
+import type { LiveTask, TaskLog } from './live-task.ts'
+import { toStoredRecord } from './stored-record.ts'
+import type { PendingCommit, StoreWriter } from './store-writer.ts'
+
+/** How an admission ended. `unknown`: the store did not answer in time; `onLate` follows if it ever does. */
+export type AdmissionAnswer = 'admitted' | 'claimed' | 'unknown'
+
+export interface Journal {
+  /** Makes the task one of record before it starts. Its first event is `task.queued`. */
+  admit(task: LiveTask, claims: readonly Claim[], onAnswer: (answer: AdmissionAnswer) => void, onLate: (answer: AdmissionAnswer) => void): void
+  /**
+   * Makes an ephemeral call a task of record, with everything that has happened so far. It is written by the next
+   * `append` or `save`, so that the reason of the promotion is in the same commit.
+   */
+  promote(task: LiveTask): void
+  save(task: LiveTask): void
+  append<Type extends TaskEventType>(task: LiveTask, type: Type, data: TaskEventData[Type]): void
+  /** As `append`, for the event of the end: names are released and deliveries requested in the same commit. */
+  appendFinal<Type extends TaskEventType>(
+    task: LiveTask,
+    type: Type,
+    data: TaskEventData[Type],
+    outbox: readonly OutboxEntry[],
+  ): void
+  /** Calls back once all that was appended so far is kept, or is known to take too long. */
+  whenKnown(task: LiveTask, onKnown: (isSaved: boolean) => void): void
+  /** Whether the store does not answer just now. */
+  isPaused(): boolean
+  /** Commits that came back, for those who act on them. */
+  onCommitted(listener: (commit: Commit) => void): void
+}
+
+export function createJournal(parts: {
+  readonly clock: Clock
+  readonly deadlines: Deadlines
+  readonly hub: Hub
+  readonly writer: StoreWriter
+  readonly settings: Settings
+  readonly counters: Counters
+}): Journal {
+  const { clock, deadlines, hub, writer, settings, counters } = parts
+  const appended = createPipe<PendingCommit>()
+  const committed = createPipe<Commit>()
+  appended.items$.subscribe((pending) => writer.write(pending))
+
+  const isWatched = (task: LiveTask): boolean => hub.isWatched(task.taskId, task.spec.owner)
+
+  const number = <Type extends TaskEventType>(task: LiveTask, type: Type, data: TaskEventData[Type]): StoredEvent => {
+    task.lastSeq += 1
+    return { seq: task.lastSeq, type, at: clock.now(), epoch: 1, data } as StoredEvent
+  }
+
+  /** Keeps account of fresh events and says how far they have to be trimmed. */
+  const accountFresh = (task: LiveTask, event: StoredEvent): number => {
+    const outputChars = event.type === 'task.output' ? (event as StoredEvent<'task.output'>).data.chunk.length : 0
+    const fresh = (task.fresh ??= { events: [], outputChars: 0 })
+    fresh.events.push({ seq: event.seq, outputChars })
+    fresh.outputChars += outputChars
+    const trimTo = decideTrim(settings.retention, fresh)
+    for (let oldest = fresh.events[0]; oldest !== undefined && oldest.seq <= trimTo; oldest = fresh.events[0]) {
+      fresh.events.shift()
+      fresh.outputChars -= oldest.outputChars
+      counters.trimmedEvents += 1
+    }
+    return trimTo
+  }
+
+  /** Without the events that were trimmed before they were committed. */
+  const trimmed = (events: StoredEvent[], trimTo: number): StoredEvent[] =>
+    trimTo === 0 ? events : events.filter((event) => event.seq > trimTo || !isFreshEventType(event.type))
+
+  const appendToDraft = (task: LiveTask, event: StoredEvent): void => {
+    if (!isRetold(event.type)) {
+      const draft = (task.draft ??= [])
+      draft.push(event)
+      if (isFreshEventType(event.type)) task.draft = trimmed(draft, accountFresh(task, event))
+    }
+    if (isWatched(task)) {
+      hub.publishEphemeral({ event, record: toStoredRecord(task, 0), ownerPosition: 0, position: 0 })
+    }
+  }
+
+  const settleWaiting = (log: TaskLog): void => {
+    while (log.waiting[0] !== undefined && log.waiting[0].seq <= log.committedSeq) {
+      const waiting = log.waiting.shift()
+      waiting?.patience?.disarm()
+      waiting?.onKnown(true)
+    }
+  }
+
+  const giveUp = (waiting: TaskLog['waiting'][number]): void => {
+    waiting.patience?.disarm()
+    waiting.onKnown(false)
+  }
+
+  const publish = (commit: Commit, reply: Extract<CommitReply, { kind: 'committed' }>): void => {
+    const entries: FeedEntry[] = commit.events.map((event, index) => ({
+      event,
+      record: commit.record,
+      ownerPosition: reply.ownerPosition + index,
+      position: reply.position + index,
+    }))
+    hub.publish(entries)
+    committed.push(commit)
+  }
+
+  const flush = (task: LiveTask, log: TaskLog): void => {
+    if (log.refusal !== undefined || log.isInFlight || (log.pending.length === 0 && log.outbox.length === 0)) return
+    const record = toStoredRecord(task, log.version + 1)
+    const commit: Commit = {
+      id: `${task.taskId}:${record.epoch}:${record.version}`,
+      expect: { version: log.version, epoch: record.epoch },
+      record,
+      events: log.pending,
+      trimTo: log.trimTo,
+      outbox: log.outbox,
+      claims: log.claims,
+      releases: log.releases,
+    }
+    log.isInFlight = true
+    log.pending = []
+    log.outbox = []
+    log.claims = []
+    log.releases = []
+    log.trimTo = 0
+    appended.push({ commit, onReply: (reply) => finish(task, log, commit, reply) })
+  }
+
+  const finish = (task: LiveTask, log: TaskLog, commit: Commit, reply: CommitReply): void => {
+    log.isInFlight = false
+    if (reply.kind === 'committed') {
+      log.version = commit.record.version
+      log.committed = commit.record
+      log.committedSeq = commit.record.lastSeq
+      publish(commit, reply)
+    } else {
+      // The task has lost its record, or never got one: nothing of it may be written any more.
+      log.refusal = reply.kind
+      counters.refusedCommits += 1
+    }
+    settleWaiting(log)
+    if (log.refusal === undefined) flush(task, log)
+    else for (const waiting of log.waiting.splice(0)) giveUp(waiting)
+  }
+
+  const whenKnown = (task: LiveTask, onKnown: (isSaved: boolean) => void): void => {
+    const { log } = task
+    if (log === undefined) return onKnown(false)
+    if (log.committedSeq >= task.lastSeq && !log.isInFlight) return onKnown(true)
+    if (writer.isPaused() || log.refusal !== undefined) return onKnown(false)
+    const waiting: TaskLog['waiting'][number] = { seq: task.lastSeq, onKnown, patience: undefined }
+    log.waiting.push(waiting)
+    waiting.patience = deadlines.after(
+      settings.commitWaitMs,
+      () => {
+        log.waiting.splice(log.waiting.indexOf(waiting), 1)
+        onKnown(false)
+      },
+      undefined,
+    )
+  }
+
+  const openLog = (task: LiveTask, pending: StoredEvent[], claims: readonly Claim[]): TaskLog => {
+    const log: TaskLog = {
+      version: 0,
+      isInFlight: false,
+      refusal: undefined,
+      pending,
+      outbox: [],
+      claims: [...claims],
+      releases: [],
+      held: claims,
+      trimTo: 0,
+      committed: undefined,
+      committedSeq: 0,
+      waiting: [],
+    }
+    task.log = log
+    task.draft = undefined
+    return log
+  }
+
+  const queuedData = ({ spec }: LiveTask): TaskEventData['task.queued'] => ({
+    ...(spec.description === undefined ? {} : { description: spec.description }),
+    ...(spec.metadata === undefined ? {} : { metadata: spec.metadata }),
+  })
+
+  const append = <Type extends TaskEventType>(task: LiveTask, type: Type, data: TaskEventData[Type]): void => {
+    const { log } = task
+    if (log === undefined && isRetold(type) && !isWatched(task)) {
+      task.lastSeq += 1
+      return
+    }
+    const event = number(task, type, data)
+    if (log === undefined) return appendToDraft(task, event)
+    log.pending.push(event)
+    if (isFreshEventType(type)) {
+      log.trimTo = Math.max(log.trimTo, accountFresh(task, event))
+      log.pending = trimmed(log.pending, log.trimTo)
+    }
+    flush(task, log)
+  }
+
+  return {
+    admit(task, claims, onAnswer, onLate) {
+      const log = openLog(task, [number(task, 'task.queued', queuedData(task))], claims)
+      flush(task, log)
+      let isAnswered = false
+      const answer = (isSaved: boolean): void => {
+        const verdict = log.refusal !== undefined ? 'claimed' : isSaved ? 'admitted' : 'unknown'
+        if (isAnswered) return onLate(verdict)
+        isAnswered = true
+        if (verdict === 'unknown') log.waiting.push({ seq: 1, onKnown: answer, patience: undefined })
+        onAnswer(verdict)
+      }
+      whenKnown(task, answer)
+    },
+
+    promote(task) {
+      if (task.log !== undefined) return
+      const events: StoredEvent[] = []
+      const told = (type: TaskEventType, at: number, seq: number, data: TaskEventData[TaskEventType]): void =>
+        void events.push({ seq, type, at, epoch: 1, data } as StoredEvent)
+      told('task.queued', task.createdAt, 1, queuedData(task))
+      if (task.startedAt !== undefined) told('task.started', task.startedAt, 2, { attempt: 1 })
+      openLog(task, [...events, ...(task.draft ?? [])], [])
+    },
+
+    save(task) {
+      if (task.log !== undefined) flush(task, task.log)
+    },
+
+    append,
+
+    appendFinal(task, type, data, outbox) {
+      const { log } = task
+      if (log !== undefined) {
+        log.outbox.push(...outbox)
+        log.releases.push(...log.held)
+      }
+      append(task, type, data)
+    },
+
+    whenKnown,
+
+    isPaused: writer.isPaused,
+
+    onCommitted: (listener) => void committed.items$.subscribe(listener),
+  }
+}
+
+/** Whether a promotion can tell the event again from what it knows, so that an ephemeral call need not keep it. */
+function isRetold(type: TaskEventType): boolean {
+  return type === 'task.queued' || type === 'task.started' || isFinalEventType(type)
+}
+
+/** Whether a commit is the last of its task. */
+export function isFinalCommit(commit: Commit): boolean {
+  return isFinalStatus(commit.record.status)
+}

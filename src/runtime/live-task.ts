@@ -1,0 +1,252 @@
+/**
+ * One live task as the runtime holds it: the data beside its chart. Plain fields, all set at birth, because a host may
+ * hold a hundred thousand of these.
+ *
+ * 1. `log` is absent while the call is ephemeral and never goes away again once it is there.
+ * 2. `stop` is set when a stop is accepted, `cause` when it is signalled; neither is ever replaced.
+ * 3. After the chart is final nothing but the journal touches the task.
+ */
+import type { ActorRefFrom } from 'xstate'
+import type { Correlation, OnChildFailure, OnParentEnd } from '../../machines/policies/lineage.ts'
+import type { FreshEvent } from '../../machines/policies/retention.ts'
+import type { TaskMachine } from '../../machines/task.machine.ts'
+import type {
+  CallerState,
+  FinalStatus,
+  StopCause,
+  TaskChartEventType,
+  TaskFailure,
+  TaskStateValue,
+  TaskStatus,
+  WorkState,
+} from '../../machines/vocabulary.ts'
+import { toTaskStatus } from '../../machines/vocabulary.ts'
+import type { Moment } from '../ports/deadlines.ts'
+import type { RunOutcome } from '../ports/task-handle.ts'
+import type { StoredEvent } from '../ports/task-event.ts'
+import type { StoredRecord, TaskProgress, TaskUsage } from '../ports/task-record.ts'
+import type { Claim, OutboxEntry } from '../ports/task-store.ts'
+import type { ToolFunction } from '../ports/tool.ts'
+
+/** A place in the index of live tasks: an owner, or a task. */
+export interface TreeNode {
+  readonly kind: 'owner' | 'task'
+  firstChild: LiveTask | undefined
+  childCount: number
+}
+
+/** An owner with its live root tasks below it. */
+export interface OwnerNode extends TreeNode {
+  readonly kind: 'owner'
+  readonly owner: string
+}
+
+/** What a call asked for, checked and complete. */
+export interface TaskSpec {
+  readonly tool: string
+  readonly run: ToolFunction<never, unknown>
+  readonly input: unknown
+  readonly owner: string
+  readonly conversation: string | undefined
+  readonly origin: string | undefined
+  readonly name: string | undefined
+  readonly description: string | undefined
+  readonly metadata: Readonly<Record<string, unknown>> | undefined
+  readonly correlation: Correlation | undefined
+  readonly inlineMs: number
+  readonly timeoutMs: number
+  readonly onParentEnd: OnParentEnd
+  readonly onChildFailure: OnChildFailure
+  readonly durable: boolean
+  /** Where the result goes if nobody redirects it. */
+  readonly targets: readonly string[]
+  readonly hasExplicitTarget: boolean
+}
+
+/** Somebody who awaits the call inline. */
+export interface Caller {
+  readonly task: LiveTask
+  readonly resolve: (outcome: RunOutcome<unknown>) => void
+  readonly reject: (error: unknown) => void
+  /** The moment the caller stops waiting and takes a ticket. */
+  patience: Moment | undefined
+  next: Caller | undefined
+}
+
+/** An accepted stop of one or more trees. Every task it reaches shares it. */
+export interface Stop {
+  readonly roots: ReadonlySet<LiveTask>
+  readonly cause: StopCause
+  /** What the charts of the roots are told; everything below is cancelled. */
+  readonly rootEvent: TaskChartEventType
+  /** Work that has not settled is let go from now on. */
+  isGraceOver: boolean
+  /** Tasks it reached that still live. */
+  liveCount: number
+  grace: Moment | undefined
+  abandonedCount: number
+}
+
+/** Writing a task of record: what is numbered, what is on its way, what is known to be kept. */
+export interface TaskLog {
+  version: number
+  isInFlight: boolean
+  pending: StoredEvent[]
+  outbox: OutboxEntry[]
+  claims: Claim[]
+  releases: Claim[]
+  /** What the task has claimed and gives back with its end. */
+  held: readonly Claim[]
+  /** Why the store will not have this task any more. */
+  refusal: 'stale' | 'claimed' | undefined
+  trimTo: number
+  committed: StoredRecord | undefined
+  committedSeq: number
+  waiting: { readonly seq: number; readonly onKnown: (isSaved: boolean) => void; patience: Moment | undefined }[]
+}
+
+export interface LiveTask extends TreeNode {
+  readonly kind: 'task'
+  readonly taskId: string
+  readonly spec: TaskSpec
+  readonly parentId: string | undefined
+  readonly rootId: string
+  readonly depth: number
+  readonly correlation: Correlation | undefined
+  readonly createdAt: number
+
+  /** The task's chart; absent until the store has admitted a task of record. */
+  actor: ActorRefFrom<TaskMachine> | undefined
+  /** Set when the chart is final; the actor is let go then. */
+  finalStatus: FinalStatus | undefined
+  /** The caller region before the last order to the chart: how the task ended for its caller once it is final. */
+  lastCaller: CallerState
+
+  /** Where the task hangs while it lives: below its parent, or below its owner when it is a root or detached. */
+  above: TreeNode
+  nextSibling: LiveTask | undefined
+  previousSibling: LiveTask | undefined
+
+  startedAt: number | undefined
+  endedAt: number | undefined
+  /** Monotonic, as the deadlines count. */
+  startedMonotonicMs: number
+  hardDeadline: Moment | undefined
+  callers: Caller | undefined
+  controller: AbortController | undefined
+  stop: Stop | undefined
+  cause: StopCause | undefined
+  failure: TaskFailure | undefined
+  /** What the code threw, as it is, for a caller who is still attached. */
+  thrown: unknown
+  /** What the code returned, as it is, for a caller who is still attached. */
+  value: unknown
+  resultJson: string | undefined
+  ownCodeEnded: boolean
+  abandoned: boolean
+  targets: readonly string[]
+  /** Somebody named the target, so the result goes there and never inline. */
+  hasExplicitTarget: boolean
+
+  lastSeq: number
+  log: TaskLog | undefined
+  /** Fresh events of an ephemeral call, kept in case it is promoted. */
+  draft: StoredEvent[] | undefined
+  fresh: { events: FreshEvent[]; outputChars: number } | undefined
+  progress: TaskProgress | undefined
+  progressPacing: { lastAtMs: number; held: TaskProgress | undefined; flush: Moment | undefined } | undefined
+  usage: TaskUsage | undefined
+  /** Tasks whose code waits for the end of this one. */
+  awaitedBy: Set<LiveTask> | undefined
+  /** Called once the task is final and its end is public. */
+  endListeners: (() => void)[] | undefined
+}
+
+export interface Birth {
+  readonly taskId: string
+  readonly spec: TaskSpec
+  readonly above: TreeNode
+  readonly parentId: string | undefined
+  readonly rootId: string
+  readonly depth: number
+  readonly correlation: Correlation | undefined
+  readonly createdAt: number
+  readonly caller: CallerState
+}
+
+export function createLiveTask(birth: Birth): LiveTask {
+  return {
+    kind: 'task',
+    taskId: birth.taskId,
+    spec: birth.spec,
+    parentId: birth.parentId,
+    rootId: birth.rootId,
+    depth: birth.depth,
+    correlation: birth.correlation,
+    createdAt: birth.createdAt,
+    actor: undefined,
+    finalStatus: undefined,
+    lastCaller: birth.caller,
+    above: birth.above,
+    firstChild: undefined,
+    childCount: 0,
+    nextSibling: undefined,
+    previousSibling: undefined,
+    startedAt: undefined,
+    endedAt: undefined,
+    startedMonotonicMs: 0,
+    hardDeadline: undefined,
+    callers: undefined,
+    controller: undefined,
+    stop: undefined,
+    cause: undefined,
+    failure: undefined,
+    thrown: undefined,
+    value: undefined,
+    resultJson: undefined,
+    ownCodeEnded: false,
+    abandoned: false,
+    targets: birth.spec.targets,
+    hasExplicitTarget: birth.spec.hasExplicitTarget,
+    lastSeq: 0,
+    log: undefined,
+    draft: undefined,
+    fresh: undefined,
+    progress: undefined,
+    progressPacing: undefined,
+    usage: undefined,
+    awaitedBy: undefined,
+    endListeners: undefined,
+  }
+}
+
+/** Where the chart stands; `queued` as long as the task has none. */
+function stateOf(task: LiveTask): TaskStateValue {
+  if (task.finalStatus !== undefined) return task.finalStatus
+  return task.actor === undefined ? { live: { work: 'queued', caller: task.lastCaller } } : task.actor.getSnapshot().value
+}
+
+export function statusOf(task: LiveTask): TaskStatus {
+  return toTaskStatus(stateOf(task))
+}
+
+/** The state of the work region, or nothing when the task is final. */
+export function workOf(task: LiveTask): WorkState | undefined {
+  const state = stateOf(task)
+  return typeof state === 'string' ? undefined : state.live.work
+}
+
+/** Whether somebody awaits the call inline, or did when it ended. */
+export function isAttached(task: LiveTask): boolean {
+  const state = stateOf(task)
+  return (typeof state === 'string' ? task.lastCaller : state.live.caller) === 'attached'
+}
+
+export function isStopping(task: LiveTask): boolean {
+  return statusOf(task) === 'stopping'
+}
+
+/** The task above, if it still owns this one. */
+export function parentOf(task: LiveTask): LiveTask | undefined {
+  return task.above.kind === 'task' ? (task.above as LiveTask) : undefined
+}

@@ -1,0 +1,138 @@
+/**
+ * What a task's code says while it runs: progress, events of its own, output, usage.
+ *
+ * 1. Progress is paced before it is numbered: one report per `progressMs` is kept, and always the last.
+ * 2. What code says after its task is final is counted and goes nowhere.
+ */
+import { TaskError } from '../errors.ts'
+import { badOption, checkText, quote } from '../options.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Deadlines } from '../ports/deadlines.ts'
+import type { TaskProgress, TaskUsage } from '../ports/task-record.ts'
+import type { ProgressReport } from '../ports/tool.ts'
+import type { Counters } from './counters.ts'
+import type { Journal } from './journal.ts'
+import { copyJson, encodeJson } from './json.ts'
+import type { LiveTask } from './live-task.ts'
+
+const MAX_EVENT_NAME_CHARS = 128
+const MAX_NOTE_CHARS = 1_000
+const MAX_PAYLOAD_BYTES = 64 * 1024
+
+export interface Reports {
+  progress(task: LiveTask, report: ProgressReport): void
+  emit(task: LiveTask, name: string, payload: unknown): void
+  output(task: LiveTask, chunk: string): void
+  usage(task: LiveTask, used: Partial<TaskUsage>): void
+  /** Keeps a report that still waits for its turn. */
+  flush(task: LiveTask): void
+}
+
+export function createReports(parts: {
+  readonly clock: Clock
+  readonly deadlines: Deadlines
+  readonly journal: Journal
+  readonly counters: Counters
+  readonly progressMs: number
+}): Reports {
+  const { clock, deadlines, journal, counters, progressMs } = parts
+
+  const isTooLate = (task: LiveTask): boolean => {
+    if (task.finalStatus === undefined) return false
+    counters.lateReports += 1
+    return true
+  }
+
+  const keep = (task: LiveTask, progress: TaskProgress): void => {
+    task.progress = progress
+    journal.append(task, 'task.progress', progress)
+  }
+
+  const flush = (task: LiveTask): void => {
+    const pacing = task.progressPacing
+    if (pacing === undefined) return
+    pacing.flush?.disarm()
+    pacing.flush = undefined
+    const { held } = pacing
+    pacing.held = undefined
+    if (held === undefined) return
+    pacing.lastAtMs = clock.monotonicMs()
+    keep(task, held)
+  }
+
+  return {
+    progress(task, report) {
+      const progress = toProgress(report)
+      if (isTooLate(task)) return
+      const nowMs = clock.monotonicMs()
+      const pacing = (task.progressPacing ??= { lastAtMs: -Infinity, held: undefined, flush: undefined })
+      const waitMs = pacing.lastAtMs + progressMs - nowMs
+      if (waitMs <= 0 && pacing.held === undefined) {
+        pacing.lastAtMs = nowMs
+        keep(task, progress)
+        return
+      }
+      if (pacing.held !== undefined) counters.coalescedProgress += 1
+      pacing.held = progress
+      pacing.flush ??= deadlines.after(progressMs, flush, task)
+    },
+
+    emit(task, name, payload) {
+      checkText('name', name, MAX_EVENT_NAME_CHARS)
+      const encoded = encodeJson(payload)
+      if (encoded.kind === 'refused') {
+        throw new TaskError('input_invalid', `The payload of ${quote(name)} cannot be kept: ${encoded.why}.`)
+      }
+      if (encoded.bytes > MAX_PAYLOAD_BYTES) {
+        const size = `${encoded.bytes} bytes; ${MAX_PAYLOAD_BYTES} are kept at most`
+        throw new TaskError('input_invalid', `The payload of ${quote(name)} has ${size}.`)
+      }
+      if (isTooLate(task)) return
+      journal.append(task, 'task.custom', { name, payload: copyJson(payload) })
+    },
+
+    output(task, chunk) {
+      if (typeof chunk !== 'string') throw badOption('chunk', 'a string', chunk)
+      if (isTooLate(task) || chunk === '') return
+      for (let at = 0; at < chunk.length; at += MAX_PAYLOAD_BYTES) {
+        journal.append(task, 'task.output', { chunk: chunk.slice(at, at + MAX_PAYLOAD_BYTES) })
+      }
+    },
+
+    usage(task, used) {
+      const tokens = checkAmount('tokens', used.tokens ?? 0)
+      const cost = checkAmount('cost', used.cost ?? 0)
+      if (isTooLate(task)) return
+      task.usage = Object.freeze({ tokens: (task.usage?.tokens ?? 0) + tokens, cost: (task.usage?.cost ?? 0) + cost })
+      journal.append(task, 'task.usage', task.usage)
+    },
+
+    flush,
+  }
+}
+
+function checkAmount(name: string, value: unknown): number {
+  if (typeof value === 'number' && Number.isFinite(value) && value >= 0) return value
+  throw badOption(name, 'a non-negative finite number', value)
+}
+
+function toProgress(report: ProgressReport): TaskProgress {
+  if (typeof report === 'number') return Object.freeze({ fraction: checkFraction(report) })
+  if (typeof report !== 'object' || report === null) throw badOption('progress', 'a fraction or an object', report)
+  const { done, total, note } = report
+  if (done !== undefined) checkAmount('progress.done', done)
+  if (total !== undefined) checkAmount('progress.total', total)
+  if (note !== undefined && typeof note !== 'string') throw badOption('progress.note', 'a string', note)
+  const hasFraction = done !== undefined && total !== undefined && total > 0
+  return Object.freeze({
+    ...(hasFraction ? { fraction: Math.min(1, done / total) } : {}),
+    ...(done === undefined ? {} : { done }),
+    ...(total === undefined ? {} : { total }),
+    ...(note === undefined ? {} : { note: note.slice(0, MAX_NOTE_CHARS) }),
+  })
+}
+
+function checkFraction(value: number): number {
+  if (value >= 0 && value <= 1) return value
+  throw badOption('progress', 'a fraction between 0 and 1', value)
+}

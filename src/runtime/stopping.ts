@@ -1,0 +1,158 @@
+/**
+ * Stopping trees of tasks.
+ *
+ * accepted: every task in the trees is marked in one go; from now on nothing starts below them.
+ * signalling: the charts are told and the signals fire, deepest first, in slices of `SLICE` tasks a turn. A task that
+ * ends before its slice keeps its outcome.
+ * settling: a task becomes final once its own code has ended and its children are final.
+ * grace over: what has not settled is let go, deepest first.
+ *
+ * 1. A task takes its first stop and no other.
+ * 2. Each live task of the trees gets its signal once.
+ * 3. Children are final before their parent.
+ * 4. One grace clock per accepted stop, from its acceptance.
+ */
+import { TaskStoppedError } from '../errors.ts'
+import type { StopCause, TaskChartEventType } from '../../machines/vocabulary.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Deadlines } from '../ports/deadlines.ts'
+import type { Logger } from '../ports/logger.ts'
+import type { Counters } from './counters.ts'
+import { createFailure } from './failure.ts'
+import type { Journal } from './journal.ts'
+import { isStopping, type LiveTask, type Stop } from './live-task.ts'
+import { descendantsOf } from './tree-index.ts'
+
+const SLICE = 2_000
+/** Abandoned tasks that are reported one by one; the rest of a stop is reported as a number. */
+const MAX_REPORTS = 10
+
+export interface StopOrder {
+  readonly roots: readonly LiveTask[]
+  readonly cause: StopCause
+  readonly rootEvent: TaskChartEventType
+}
+
+export interface AcceptedStop {
+  /** The roots and everything below, deepest first. */
+  readonly members: readonly LiveTask[]
+  /** Calls back when every signal is out. */
+  whenSignalled(done: () => void): void
+}
+
+export interface Stopping {
+  accept(order: StopOrder): AcceptedStop
+  /** Makes a stopping task final if nothing holds it any more. */
+  settle(task: LiveTask): void
+  /** Has to be called for every task that became final. */
+  noteEnd(task: LiveTask): void
+}
+
+export function createStopping(parts: {
+  readonly clock: Clock
+  readonly deadlines: Deadlines
+  readonly journal: Journal
+  readonly logger: Logger
+  readonly counters: Counters
+  readonly graceMs: number
+  readonly send: (task: LiveTask, type: TaskChartEventType) => void
+}): Stopping {
+  const { clock, deadlines, journal, logger, counters, send } = parts
+
+  const letGo = (task: LiveTask): void => {
+    task.abandoned = true
+    counters.abandonedTasks += 1
+    const { stop } = task
+    if (stop === undefined) return
+    stop.abandonedCount += 1
+    if (stop.abandonedCount > MAX_REPORTS) return
+    logger.warn(
+      { taskId: task.taskId, tool: task.spec.tool, owner: task.spec.owner, reason: task.cause?.reason },
+      'the work ignores its signal; the task was let go',
+    )
+  }
+
+  const settle = (task: LiveTask): void => {
+    if (!isStopping(task) || task.childCount > 0) return
+    if (task.ownCodeEnded) return send(task, 'teardown.finished')
+    if (task.stop?.isGraceOver !== true) return
+    letGo(task)
+    send(task, 'grace.expired')
+  }
+
+  const signal = (task: LiveTask): void => {
+    const { stop } = task
+    if (stop === undefined || task.actor === undefined || isStopping(task)) return
+    const isRoot = stop.roots.has(task)
+    task.cause = isRoot ? stop.cause : { reason: 'parent', ...(task.parentId === undefined ? {} : { actor: task.parentId }) }
+    if (task.cause.reason === 'timeout') task.failure ??= createFailure('timeout', 'The hard deadline has passed.')
+    send(task, isRoot ? stop.rootEvent : 'task.cancel')
+    if (!isStopping(task)) return
+    journal.append(task, 'task.stopping', { stopCause: task.cause })
+    task.controller?.abort(new TaskStoppedError(task.taskId, task.cause))
+    settle(task)
+  }
+
+  /** Works through tasks from the first to the last, a slice a turn. The first slice is done at once. */
+  const inSlices = (tasks: readonly LiveTask[], work: (task: LiveTask) => void, done: () => void): void => {
+    let index = 0
+    const turn = (): void => {
+      const end = Math.min(index + SLICE, tasks.length)
+      for (; index < end; index += 1) {
+        const task = tasks[index]
+        if (task !== undefined) work(task)
+      }
+      if (index < tasks.length) clock.soon(turn)
+      else done()
+    }
+    turn()
+  }
+
+  const expireGrace = (due: { readonly stop: Stop; readonly members: readonly LiveTask[] }): void => {
+    due.stop.isGraceOver = true
+    inSlices(due.members, settle, () => {
+      const unreported = due.stop.abandonedCount - MAX_REPORTS
+      if (unreported > 0) logger.warn({ count: unreported }, 'more work ignores its signal; the tasks were let go')
+    })
+  }
+
+  return {
+    accept({ roots, cause, rootEvent }) {
+      const stop: Stop = {
+        roots: new Set(roots),
+        cause: Object.freeze(cause),
+        rootEvent,
+        isGraceOver: false,
+        liveCount: 0,
+        grace: undefined,
+        abandonedCount: 0,
+      }
+      const members = roots.flatMap((root) => [root, ...descendantsOf(root)]).reverse()
+      const reached = members.filter((task) => task.stop === undefined)
+      for (const task of reached) task.stop = stop
+      stop.liveCount = reached.length
+      if (reached.length > 0) {
+        stop.grace = deadlines.after(parts.graceMs, expireGrace, { stop, members: reached })
+      }
+
+      const listeners: (() => void)[] = []
+      let isSignalled = false
+      inSlices(reached, signal, () => {
+        isSignalled = true
+        for (const listener of listeners) listener()
+      })
+      return {
+        members,
+        whenSignalled: (done) => void (isSignalled ? done() : listeners.push(done)),
+      }
+    },
+
+    settle,
+
+    noteEnd({ stop }) {
+      if (stop === undefined) return
+      stop.liveCount -= 1
+      if (stop.liveCount === 0) stop.grace?.disarm()
+    },
+  }
+}

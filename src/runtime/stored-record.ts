@@ -1,0 +1,42 @@
+/** The record of a live task as a store keeps it. */
+import type { StoredRecord } from '../ports/task-record.ts'
+import { isAttached, statusOf, type LiveTask } from './live-task.ts'
+
+type Mutable<T> = { -readonly [Key in keyof T]: T[Key] }
+
+export function toStoredRecord(task: LiveTask, version: number): StoredRecord {
+  const { spec } = task
+  const record: Mutable<StoredRecord> = {
+    taskId: task.taskId,
+    tool: spec.tool,
+    owner: spec.owner,
+    rootId: task.rootId,
+    depth: task.depth,
+    status: statusOf(task),
+    caller: isAttached(task) ? 'attached' : 'detached',
+    attempt: 1,
+    epoch: 1,
+    createdAt: task.createdAt,
+    targets: task.targets,
+    version,
+    lastSeq: task.lastSeq,
+    policy: { timeoutMs: spec.timeoutMs, onParentEnd: spec.onParentEnd, onChildFailure: spec.onChildFailure },
+  }
+  if (spec.name !== undefined) record.name = spec.name
+  if (spec.description !== undefined) record.description = spec.description
+  if (spec.metadata !== undefined) record.metadata = spec.metadata
+  if (spec.conversation !== undefined) record.conversation = spec.conversation
+  if (spec.origin !== undefined) record.origin = spec.origin
+  if (task.correlation !== undefined) record.correlation = task.correlation
+  if (task.parentId !== undefined) record.parentId = task.parentId
+  if (task.startedAt !== undefined) record.startedAt = task.startedAt
+  if (task.endedAt !== undefined) record.endedAt = task.endedAt
+  else if (task.startedAt !== undefined && spec.timeoutMs !== Infinity) record.dueAt = task.startedAt + spec.timeoutMs
+  if (task.progress !== undefined) record.progress = task.progress
+  if (task.usage !== undefined) record.usage = task.usage
+  if (task.cause !== undefined) record.cause = task.cause
+  if (task.failure !== undefined) record.failure = task.failure
+  if (task.resultJson !== undefined) record.resultJson = task.resultJson
+  if (task.abandoned) record.abandoned = true
+  return Object.freeze(record)
+}

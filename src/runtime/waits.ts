@@ -1,0 +1,116 @@
+/**
+ * Waiting for the end of tasks.
+ *
+ * 1. A wait listens before it looks, so an end cannot fall in between.
+ * 2. Giving up, for whatever reason, ends the wait alone and leaves nothing behind.
+ * 3. A task's code cannot wait for itself, for a task above it, or for one that waits for it.
+ */
+import { TaskError, TaskNotFoundError, WaitTimeoutError } from '../errors.ts'
+import type { Hub } from '../events/hub.ts'
+import type { Deadlines } from '../ports/deadlines.ts'
+import type { StoredRecord } from '../ports/task-record.ts'
+import type { TaskStore } from '../ports/task-store.ts'
+import { parentOf, type LiveTask } from './live-task.ts'
+
+export interface Wait {
+  readonly waitMs: number
+  readonly signal: AbortSignal | undefined
+  /** The task whose code waits, if it is one's. */
+  readonly waiter: LiveTask | undefined
+}
+
+export interface Waits {
+  /**
+   * The final records, as soon as `count` of the tasks have ended.
+   * @throws `wait_timeout`, `wait_cycle`, `task_not_found`, or the reason of the signal
+   */
+  whenEnded(taskIds: readonly string[], count: number, wait: Wait): Promise<StoredRecord[]>
+}
+
+export function createWaits(parts: {
+  readonly store: TaskStore
+  readonly hub: Hub
+  readonly deadlines: Deadlines
+  readonly live: ReadonlyMap<string, LiveTask>
+}): Waits {
+  const { store, hub, deadlines, live } = parts
+
+  return {
+    whenEnded(taskIds, count, { waitMs, signal, waiter }) {
+      if (signal?.aborted === true) return Promise.reject(toError(signal.reason))
+      const awaited = taskIds.flatMap((taskId) => live.get(taskId) ?? [])
+      if (waiter !== undefined && awaited.some((task) => dependsOn(task, waiter))) {
+        return Promise.reject(new TaskError('wait_cycle', 'The task would wait for its own end.', { taskId: waiter.taskId }))
+      }
+      return new Promise((resolve, reject) => {
+        const ended = new Map<string, StoredRecord>()
+        const undo: (() => void)[] = []
+        let isOver = false
+
+        const leave = (): void => {
+          isOver = true
+          for (const off of undo) off()
+        }
+        const giveUp = (error: unknown): void => {
+          if (isOver) return
+          leave()
+          reject(toError(error))
+        }
+        const take = (record: StoredRecord): void => {
+          if (isOver) return
+          ended.set(record.taskId, record)
+          if (ended.size < count) return
+          leave()
+          resolve(taskIds.flatMap((taskId) => ended.get(taskId) ?? []))
+        }
+        const look = async (taskId: string): Promise<void> => {
+          const record = await store.read(taskId)
+          if (record === undefined) giveUp(new TaskNotFoundError())
+          else if (record.endedAt !== undefined) take(record)
+        }
+
+        for (const taskId of taskIds) undo.push(hub.onEnd(taskId, take))
+        if (signal !== undefined) {
+          const onAbort = (): void => giveUp(signal.reason)
+          signal.addEventListener('abort', onAbort)
+          undo.push(() => signal.removeEventListener('abort', onAbort))
+        }
+        if (waitMs !== Infinity) {
+          const patience = deadlines.after(waitMs, () => giveUp(new WaitTimeoutError(waitMs)), undefined)
+          undo.push(() => patience.disarm())
+        }
+        if (waiter !== undefined) {
+          for (const task of awaited) {
+            const awaitedBy = (task.awaitedBy ??= new Set())
+            awaitedBy.add(waiter)
+            undo.push(() => awaitedBy.delete(waiter))
+          }
+        }
+        for (const taskId of taskIds) look(taskId).catch(giveUp)
+      })
+    },
+  }
+}
+
+/**
+ * Whether the end of `task` needs the end of `waiter`: it is the waiter, or above it, or waits for something that is.
+ * Looked up from the waiter, where there are few to visit.
+ */
+function dependsOn(task: LiveTask, waiter: LiveTask): boolean {
+  const visited = new Set<LiveTask>()
+  const rest = [waiter]
+  for (let next = rest.pop(); next !== undefined; next = rest.pop()) {
+    if (next === task) return true
+    if (visited.has(next)) continue
+    visited.add(next)
+    const parent = parentOf(next)
+    if (parent !== undefined && next.spec.onParentEnd !== 'detach') rest.push(parent)
+    if (next.awaitedBy !== undefined) rest.push(...next.awaitedBy)
+  }
+  return false
+}
+
+function toError(reason: unknown): Error {
+  // An abort reason may be anything; what is thrown on is what the caller gave.
+  return reason as Error
+}

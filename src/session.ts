@@ -1,0 +1,280 @@
+/**
+ * The one gate. A session belongs to one owner, and every verb on it sees that owner's tasks only.
+ *
+ * 1. The owner comes from the host, when the session is made. No argument of a verb can name another.
+ * 2. An id that is unknown, foreign, evicted or malformed gets one answer: `get` gives `undefined`, everything else
+ *    rejects with the same `TaskNotFoundError`.
+ * 3. No verb reaches a task except through `findLive`, `findStored` or a list bound to the owner.
+ */
+import { isFinalStatus, type StopCause } from '../machines/vocabulary.ts'
+import { toCheckedCall, type Call, type CallDefaults, type CallPlace, type CheckedCall } from './call-spec.ts'
+import { requireTarget } from './delivery/targets.ts'
+import { ParentStoppingError, TaskCancelledError, TaskFailedError, TaskNotFoundError } from './errors.ts'
+import type { Streams, StreamScope } from './events/streams.ts'
+import { toTaskRecord } from './events/task-event-view.ts'
+import { createHandle } from './handle.ts'
+import { checkCancelOptions, checkStreamOptions, checkWaitOptions, toListQuery } from './queries.ts'
+import { toListCursor } from './list-cursor.ts'
+import { badOption, checkOptionNames, checkText } from './options.ts'
+import type { DoorCall, TaskDoor } from './ports/task-door.ts'
+import type { RunOutcome, TaskHandle } from './ports/task-handle.ts'
+import type { StoredRecord, TaskRecord } from './ports/task-record.ts'
+import type { Session, SessionOptions, StreamFilter } from './ports/session.ts'
+import type { TaskStore } from './ports/task-store.ts'
+import type { LiveTask } from './runtime/live-task.ts'
+import type { Redirects } from './runtime/redirects.ts'
+import { toStoredRecord } from './runtime/stored-record.ts'
+import { topTasks, type TaskRuntime } from './runtime/task-runtime.ts'
+import { createTicket } from './runtime/ticket.ts'
+import { readStats } from './stats.ts'
+import { descendantsOf } from './runtime/tree-index.ts'
+
+export interface SessionParts {
+  readonly runtime: TaskRuntime
+  readonly store: TaskStore
+  readonly streams: Streams
+  readonly redirects: Redirects
+  readonly defaults: CallDefaults
+}
+
+const MAX_CONVERSATION_CHARS = 256
+
+export function createSession(parts: SessionParts, place: { readonly owner: string; readonly options: Partial<SessionOptions> }): Session {
+  const { runtime, store, streams, redirects, defaults } = parts
+  const { owner, options: given } = place
+  const conversation =
+    given.conversation === undefined ? undefined : checkText('conversation', given.conversation, MAX_CONVERSATION_CHARS)
+  const origin = given.origin === undefined ? undefined : requireTarget(given.origin, defaults.channels)
+
+  const findLive = (taskId: unknown): LiveTask | undefined => {
+    const task = typeof taskId === 'string' ? runtime.supervisor.live.get(taskId) : undefined
+    return task?.spec.owner === owner ? task : undefined
+  }
+
+  const findStored = async (taskId: unknown): Promise<StoredRecord | undefined> => {
+    const record = typeof taskId === 'string' ? await store.read(taskId) : undefined
+    return record?.owner === owner ? record : undefined
+  }
+
+  const requireStored = async (taskId: unknown): Promise<StoredRecord> => {
+    const record = await findStored(taskId)
+    if (record === undefined) throw new TaskNotFoundError()
+    return record
+  }
+
+  /** Refuses ids that are not the owner's, and makes ephemeral calls that somebody asks about tasks of record. */
+  const requireAll = async (taskIds: unknown): Promise<string[]> => {
+    if (!Array.isArray(taskIds) || taskIds.length === 0) throw badOption('taskIds', 'a non-empty array of ids', taskIds)
+    const unique = [...new Set<unknown>(taskIds)]
+    for (const taskId of unique) {
+      const live = findLive(taskId)
+      if (live === undefined) await requireStored(taskId)
+      else runtime.promote(live)
+    }
+    return unique as string[]
+  }
+
+  const whenEnded = async (taskIds: unknown, count: 'any' | 'all', options: unknown): Promise<StoredRecord[]> => {
+    const { waitMs, signal } = checkWaitOptions(options, defaults.settings.waitMs)
+    const waiter = runtime.runningTask()
+    const unique = await requireAll(taskIds)
+    return runtime.waits.whenEnded(unique, count === 'any' ? 1 : unique.length, { waitMs, signal, waiter })
+  }
+
+  const view = (record: StoredRecord): TaskRecord => toTaskRecord(record, store.durability)
+
+  const endOf = async (taskId: string, options: unknown): Promise<StoredRecord> => {
+    const [record] = await whenEnded([taskId], 'all', options)
+    if (record === undefined) throw new TaskNotFoundError()
+    return record
+  }
+
+  const toCause = (options: unknown, from: LiveTask | undefined): StopCause => {
+    const { reason, note } = checkCancelOptions(options)
+    return { reason, actor: from?.taskId ?? owner, ...(note === undefined ? {} : { note }) }
+  }
+
+  const scopeOf = (options: StreamFilter | undefined): StreamScope => {
+    const { taskId, filter } = checkStreamOptions(options)
+    if (taskId === undefined) return { kind: 'owner', owner, filter }
+    const authorise = (): void | Promise<void> =>
+      findLive(taskId) === undefined ? requireStored(taskId).then(() => undefined) : undefined
+    return { kind: 'task', taskId, authorise }
+  }
+
+  /** A call made inside a task of the same owner joins that task's tree. */
+  const here = (): CallPlace => {
+    const running = runtime.runningTask()
+    return { owner, conversation, origin, parent: running?.spec.owner === owner ? running : undefined }
+  }
+
+  const beginRun: Begin<RunOutcome<unknown>> = ({ spec, signal, cancelSignal }, parent) =>
+    runtime.run(spec, parent, { signal, cancelSignal })
+
+  const beginSpawn: Begin<TaskHandle> = async ({ spec }, parent) =>
+    createHandle(session, (await runtime.spawn(spec, parent)).taskId)
+
+  const session: Session = {
+    owner,
+
+    run: ((tool: unknown, input: unknown, options: unknown) =>
+      launch(parts, { kind: 'run', tool, input, options }, here, beginRun)) as Session['run'],
+
+    spawn: ((tool: unknown, input: unknown, options: unknown) =>
+      launch(parts, { kind: 'spawn', tool, input, options }, here, beginSpawn)) as Session['spawn'],
+
+    async get(taskId) {
+      const live = findLive(taskId)
+      const stored = live?.log === undefined && live !== undefined ? undefined : await findStored(taskId)
+      const record = stored ?? (live && toStoredRecord(live, 0))
+      return record && view(record)
+    },
+
+    handle: (taskId) => createHandle(session, taskId),
+
+    async list(filter) {
+      const page = await store.list(toListQuery(filter, owner))
+      const tasks = page.records.map(view)
+      return page.next === undefined ? { tasks } : { tasks, next: toListCursor(owner, page.next) }
+    },
+
+    wait: async (taskId, options) => view(await endOf(taskId, options)),
+
+    async waitAny(taskIds, options) {
+      const [first] = await whenEnded(taskIds, 'any', options)
+      if (first === undefined) throw new TaskNotFoundError()
+      return view(first)
+    },
+
+    waitAll: async (taskIds, options) => (await whenEnded(taskIds, 'all', options)).map(view),
+
+    result: async (taskId, options) => toResult(await endOf(taskId, options)),
+
+    async cancel(taskId, options) {
+      const from = runtime.runningTask()
+      const cause = toCause(options, from)
+      const live = findLive(taskId)
+      if (live !== undefined) return runtime.cancel([live], cause, from)
+      const { status } = await requireStored(taskId)
+      return { count: 0, tasks: [{ taskId, status }] }
+    },
+
+    async cancelAll(options) {
+      const { runId, ...rest } = checkOptionNames('options', options, ['runId', 'reason', 'note'])
+      const from = runtime.runningTask()
+      const cause = toCause(rest, from)
+      if (runId === undefined) return runtime.cancel(topTasks(runtime.tree, owner, undefined), cause, from)
+      const checkedRunId = checkText('runId', runId, MAX_CONVERSATION_CHARS)
+      runtime.closeRun(owner, checkedRunId)
+      return runtime.cancel(topTasks(runtime.tree, owner, checkedRunId), cause, from)
+    },
+
+    async redirect(taskId, target) {
+      const live = findLive(taskId)
+      if (live !== undefined) return runtime.redirect(live, requireTarget(target, defaults.channels))
+      const stored = await requireStored(taskId)
+      await redirects.redirectFinal(stored, requireTarget(target, defaults.channels))
+    },
+
+    async background(taskId) {
+      const live = findLive(taskId)
+      if (live !== undefined) return runtime.background(live)
+      return createTicket(await requireStored(taskId), { isSaved: true, durability: store.durability })
+    },
+
+    async attach(taskId, options) {
+      const { waitMs, signal } = checkWaitOptions(options, defaults.settings.waitMs)
+      signal?.throwIfAborted()
+      const live = findLive(taskId)
+      if (live !== undefined) return runtime.attach(live, { waitMs, signal })
+      const stored = await requireStored(taskId)
+      return { kind: 'inline', value: toResult(stored), persisted: store.durability !== 'memory' }
+    },
+
+    events: (options) => streams.iterate(scopeOf(options), { after: options?.after, signal: options?.signal }),
+
+    events$: (options) => streams.observe(scopeOf(options), { after: options?.after, signal: options?.signal }),
+
+    get live$() {
+      return streams.observeLive(owner, () => {
+        const node = runtime.tree.findOwner(owner)
+        return node === undefined ? [] : descendantsOf(node).map((task) => view(task.log?.committed ?? toStoredRecord(task, 0)))
+      })
+    },
+
+    async deliveries(taskId) {
+      if (findLive(taskId) === undefined) await requireStored(taskId)
+      return (await store.readOutbox(taskId)).map(({ owner: _owner, ...delivery }) => Object.freeze(delivery))
+    },
+
+    stats: () => readStats(store, runtime.tree, owner),
+
+    async hasRunning() {
+      const { live } = await readStats(store, runtime.tree, owner)
+      return live > 0
+    },
+  }
+  return session
+}
+
+type Begin<Result> = (checked: CheckedCall, parent: LiveTask | undefined) => Promise<Result>
+
+/** Checks a call and begins it. Its place is found before anything is awaited: later, other code may be running. */
+function launch<Result>(parts: SessionParts, call: Call, findPlace: () => CallPlace, begin: Begin<Result>): Promise<Result> {
+  try {
+    const place = findPlace()
+    const start = (checked: CheckedCall): Promise<Result> => {
+      for (const signal of [checked.signal, checked.cancelSignal]) {
+        if (signal?.aborted === true) return Promise.reject(signal.reason as Error)
+      }
+      return begin(checked, place.parent)
+    }
+    const checked = toCheckedCall(call, place, parts.defaults)
+    return checked instanceof Promise ? checked.then(start) : start(checked)
+  } catch (error) {
+    return Promise.reject(error as Error)
+  }
+}
+
+/**
+ * The door behind `ctx.run` and `ctx.spawn`: calls of the task's own owner, in its conversation, with the task as their
+ * parent. Nothing a task's code says can choose another.
+ */
+export function createDoor(parts: SessionParts): TaskDoor {
+  const { runtime } = parts
+  const sessions = new WeakMap<object, Session>()
+
+  const sessionOf = (owner: string): Session => {
+    const node = runtime.tree.requireOwner(owner)
+    const known = sessions.get(node) ?? createSession(parts, { owner, options: {} })
+    sessions.set(node, known)
+    return known
+  }
+
+  const placeOf = (call: DoorCall) => (): CallPlace => {
+    const parent = runtime.supervisor.live.get(call.parentId)
+    if (parent === undefined) throw new ParentStoppingError(call.parentId)
+    const { owner, conversation, origin } = parent.spec
+    return { owner, conversation, origin, parent }
+  }
+
+  return {
+    run: (call) =>
+      launch(parts, { kind: 'run', ...call }, placeOf(call), ({ spec, signal, cancelSignal }, parent) =>
+        runtime.run(spec, parent, { signal, cancelSignal }),
+      ),
+    spawn: (call) =>
+      launch(parts, { kind: 'spawn', ...call }, placeOf(call), async ({ spec }, parent) => {
+        const task = await runtime.spawn(spec, parent)
+        return createHandle(sessionOf(call.owner), task.taskId)
+      }),
+  }
+}
+
+/** The value of an ended task, read from what was kept. @throws `task_failed`, `task_cancelled` */
+function toResult(record: StoredRecord): unknown {
+  if (record.status === 'failed' && record.failure !== undefined) throw new TaskFailedError(record.taskId, record.failure)
+  if (record.status === 'cancelled') throw new TaskCancelledError(record.taskId, record.cause ?? { reason: 'user' })
+  if (!isFinalStatus(record.status)) throw new TaskNotFoundError()
+  return record.resultJson === undefined ? undefined : (JSON.parse(record.resultJson) as unknown)
+}

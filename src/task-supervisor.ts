@@ -1,0 +1,237 @@
+/** The composition root: the one file that knows every part. */
+import { memoryStore } from './adapters/memory/memory-store.ts'
+import { consoleLogger } from './adapters/system/console-logger.ts'
+import { randomId } from './adapters/system/random-id.ts'
+import { systemClock } from './adapters/system/system-clock.ts'
+import { toTargets, type CallDefaults } from './call-spec.ts'
+import { createDeliveries } from './delivery/deliveries.ts'
+import { toChannelMap } from './delivery/targets.ts'
+import { TaskError } from './errors.ts'
+import { createHub } from './events/hub.ts'
+import { createStreams } from './events/streams.ts'
+import { createOperator, type Operator } from './operator.ts'
+import {
+  badOption,
+  checkBoolean,
+  checkChoice,
+  checkDuration,
+  checkOptionNames,
+  checkOwner,
+  SETTINGS_NAMES,
+  toSettings,
+  type SettingsOptions,
+} from './options.ts'
+import type { Channel } from './ports/channel.ts'
+import type { Clock } from './ports/clock.ts'
+import type { IdSource } from './ports/id-source.ts'
+import type { Logger } from './ports/logger.ts'
+import type { TaskDoor } from './ports/task-door.ts'
+import type { TaskStore } from './ports/task-store.ts'
+import { ambient, explicit } from './runtime/ambient.ts'
+import { createCounters } from './runtime/counters.ts'
+import { createDeadlines } from './runtime/deadlines.ts'
+import { createRedirects } from './runtime/redirects.ts'
+import { createShutdown, type ShutdownReport } from './runtime/shutdown.ts'
+import type { Inspector, SupervisorActor } from './runtime/supervisor-actor.ts'
+import { createTaskRuntime } from './runtime/task-runtime.ts'
+import { createDoor, createSession } from './session.ts'
+import type { Session, SessionOptions } from './ports/session.ts'
+
+export interface TaskSupervisorOptions extends SettingsOptions {
+  /** Where tasks of record are kept. @defaultValue a store in memory */
+  readonly store?: TaskStore
+  /** Where results may go, by the name that targets use. @defaultValue none */
+  readonly channels?: Readonly<Record<string, Channel>>
+  /** Where results of root tasks go when neither the call nor the session's origin says so: to all of these. */
+  readonly deliverTo?: string | readonly string[]
+  /**
+   * `ambient`: a call made anywhere below a task's code becomes its child. `explicit`: only calls on its context do, and
+   * the async context of the process is left alone.
+   * @defaultValue 'ambient'
+   */
+  readonly lineage?: 'ambient' | 'explicit'
+  /** Answer plain chart transitions from a table. An inspector switches it off. @defaultValue true */
+  readonly memoise?: boolean
+  /** Called with everything that the actors do, as XState reports it. */
+  readonly inspect?: Inspector
+  /** Any pino-shaped logger. @defaultValue the console */
+  readonly logger?: Logger
+  /** For tests. @defaultValue the clock of the process */
+  readonly clock?: Clock
+  /** For tests: ids of tasks and deliveries. @defaultValue 22 random characters */
+  readonly createId?: IdSource
+  /** For tests: a number in [0, 1) for the jitter of retried commits. @defaultValue `Math.random` */
+  readonly random01?: () => number
+}
+
+export interface ShutdownOptions {
+  /** How long live tasks may go on before they are cancelled, in milliseconds. @defaultValue the supervisor's `graceMs` */
+  readonly graceMs?: number
+}
+
+/**
+ * Runs tools as supervised tasks. It has the verbs of a session itself, for the owner `local`, as long as the store is
+ * in memory and no channel is set up; otherwise an owner has to be named with `session`.
+ */
+export interface TaskSupervisor extends Session, AsyncDisposable {
+  /** Resolves when the supervisor is ready. Calling it is optional. */
+  start(): Promise<void>
+  /** The door of one owner. @throws TypeError for an owner that is none, `target_invalid` */
+  session(options: SessionOptions): Session
+  /** The host's own door, over all owners. */
+  readonly operator: Operator
+  /** The root actor, for inspection. */
+  readonly actor: SupervisorActor['ref']
+  /**
+   * Takes no new work, lets live tasks end for `graceMs`, cancels the rest and waits for its end, flushes and stops.
+   * Bounded by both graces and `commitWaitMs`. Calling it again gives the same promise.
+   * @throws `not_allowed` when called from a task's own code
+   */
+  shutdown(options?: ShutdownOptions): Promise<ShutdownReport>
+}
+
+const LOCAL_OWNER = 'local'
+
+const OPTION_NAMES = [
+  ...SETTINGS_NAMES,
+  'store',
+  'channels',
+  'deliverTo',
+  'lineage',
+  'memoise',
+  'inspect',
+  'logger',
+  'clock',
+  'createId',
+  'random01',
+]
+
+/**
+ * Makes a supervisor. It opens by itself with the first call.
+ *
+ * @throws TypeError naming the option and the value it got; `target_invalid`
+ * @example
+ * ```ts
+ * import { createTaskSupervisor } from 'outlive'
+ *
+ * const tasks = createTaskSupervisor({ inlineMs: 50 })
+ * const outcome = await tasks.run(async (n: number) => n + 1, 41)
+ * console.log(outcome) // { kind: 'inline', value: 42, persisted: false }
+ * await tasks.shutdown()
+ * ```
+ */
+export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskSupervisor {
+  checkOptionNames('options', options, OPTION_NAMES)
+  const settings = toSettings(options)
+  const channels = toChannelMap(checkOptionNames('channels', options.channels, Object.keys(options.channels ?? {})) as Record<string, Channel>)
+  const deliverTo = options.deliverTo === undefined ? [] : toTargets(options.deliverTo, channels)
+  const lineage = checkChoice('lineage', options.lineage ?? 'ambient', ['ambient', 'explicit'])
+  const memoise = checkBoolean('memoise', options.memoise ?? true)
+  const store = checkMethods('store', options.store ?? memoryStore(), ['commit', 'read', 'list', 'readEvents', 'readFeed'])
+  const logger = checkMethods('logger', options.logger ?? consoleLogger, ['warn', 'error'])
+  const clock = checkMethods('clock', options.clock ?? systemClock, ['now', 'monotonicMs', 'startTimer', 'soon'])
+  const createId = options.createId ?? randomId
+  const random01 = options.random01 ?? Math.random
+
+  const counters = createCounters()
+  const reportError = (error: unknown): void => {
+    counters.subscriberErrors += 1
+    logger.error({ error }, 'a subscriber threw')
+  }
+  const deadlines = createDeadlines(clock, reportError)
+  const context = lineage === 'ambient' ? ambient : explicit
+  const hub = createHub({
+    incarnation: () => store.incarnation,
+    isLive: (taskId) => runtime.supervisor.live.has(taskId),
+    runOutside: context.runOutside,
+    reportError,
+  })
+  const runtime = createTaskRuntime({
+    store,
+    clock,
+    deadlines,
+    createId,
+    random01,
+    logger,
+    settings,
+    hub,
+    counters,
+    ambient: context,
+    memoise,
+    inspect: options.inspect,
+    door: () => door,
+    reportError,
+  })
+  const deliveries = createDeliveries({ channels, store, clock, deadlines, logger, runOutside: context.runOutside })
+  runtime.journal.onCommitted(({ record, outbox }) => deliveries.take(record, outbox))
+  const redirects = createRedirects({ store, clock, createId, deliver: deliveries.take })
+  const streams = createStreams({
+    store,
+    hub,
+    clock,
+    deadlines,
+    maxBufferedEvents: settings.maxBufferedEvents,
+    onCut: () => (counters.cutConsumers += 1),
+    reportError,
+  })
+
+  const defaults: CallDefaults = { settings, channels, deliverTo }
+  const parts = { runtime, store, streams, redirects, defaults }
+  const door: TaskDoor = createDoor(parts)
+  const shutDown = createShutdown({
+    runtime,
+    deadlines,
+    settings,
+    whenDelivered: deliveries.whenIdle,
+    closeStore: () => store.close(),
+  })
+  const shutdown = async (given?: ShutdownOptions): Promise<ShutdownReport> => {
+    const { graceMs } = checkOptionNames('options', given, ['graceMs'])
+    return shutDown(graceMs === undefined ? settings.graceMs : checkDuration('graceMs', graceMs))
+  }
+
+  const isLocal = store.durability === 'memory' && channels.size === 0
+  const local = createSession(parts, { owner: LOCAL_OWNER, options: {} })
+  const own = isLocal ? local : refuseAll(local)
+
+  return Object.defineProperties(own, {
+    ...describe({
+      start: async () => undefined,
+      session(given: SessionOptions) {
+        const checked = checkOptionNames('options', given, ['owner', 'origin', 'conversation'])
+        return createSession(parts, { owner: checkOwner(checked['owner']), options: given })
+      },
+      operator: createOperator({ runtime, store, streams }),
+      actor: runtime.supervisor.ref,
+      shutdown,
+    }),
+    [Symbol.asyncDispose]: { value: async () => void (await shutdown()) },
+  }) as TaskSupervisor
+}
+
+function describe(members: object): PropertyDescriptorMap {
+  return Object.fromEntries(Object.entries(members).map(([name, value]) => [name, { value: value as unknown, enumerable: true }]))
+}
+
+/** The verbs of a session that has no owner: each says what is missing. */
+function refuseAll(session: Session): Session {
+  const error = (): TaskError =>
+    new TaskError('not_allowed', 'An owner is needed here: use tasks.session({ owner }).')
+  const refusals = Object.keys(session).map((name): [string, PropertyDescriptor] => {
+    const descriptor = Object.getOwnPropertyDescriptor(session, name)
+    const throws = (): never => {
+      throw error()
+    }
+    if (typeof descriptor?.value !== 'function') return [name, { get: throws, enumerable: false }]
+    const isSynchronous = name === 'handle' || name.startsWith('events')
+    return [name, { value: isSynchronous ? throws : () => Promise.reject(error()), enumerable: true }]
+  })
+  return Object.defineProperties({}, Object.fromEntries(refusals)) as Session
+}
+
+function checkMethods<Part extends object>(name: string, part: Part, methods: readonly (keyof Part & string)[]): Part {
+  for (const method of methods) {
+    if (typeof part[method] !== 'function') throw badOption(`${name}.${method}`, 'a function', part[method])
+  }
+  return part
+}

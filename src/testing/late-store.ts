@@ -1,0 +1,50 @@
+/**
+ * A store that answers late and out of order: what a database over a network does, without the network. Every call takes
+ * effect after some turns of the loop and is answered after some more, both drawn from the given randomness.
+ */
+import type { Awaitable, TaskStore } from '../ports/task-store.ts'
+
+const MAX_TURNS = 4
+
+export interface LateStore extends TaskStore {
+  /** Calls without an answer. */
+  pendingCount(): number
+}
+
+export function lateStore(inner: TaskStore, random01: () => number): LateStore {
+  let pending = 0
+
+  const passSome = async (): Promise<void> => {
+    const turns = Math.floor(random01() * MAX_TURNS)
+    for (let turn = 0; turn < turns; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+  }
+
+  const late = async <Answer>(call: () => Awaitable<Answer>): Promise<Answer> => {
+    pending += 1
+    try {
+      await passSome()
+      const answer = await call()
+      await passSome()
+      return answer
+    } finally {
+      pending -= 1
+    }
+  }
+
+  return {
+    durability: inner.durability,
+    incarnation: inner.incarnation,
+    commit: (commit) => late(() => inner.commit(commit)),
+    read: (taskId) => late(() => inner.read(taskId)),
+    list: (query) => late(() => inner.list(query)),
+    count: (owner) => late(() => inner.count(owner)),
+    readEvents: (read) => late(() => inner.readEvents(read)),
+    readFeed: (read) => late(() => inner.readFeed(read)),
+    lastPosition: (owner) => late(() => inner.lastPosition(owner)),
+    readOutbox: (taskId) => late(() => inner.readOutbox(taskId)),
+    settleDelivery: (entry) => late(() => inner.settleDelivery(entry)),
+    prune: (limits) => late(() => inner.prune(limits)),
+    close: () => late(() => inner.close()),
+    pendingCount: () => pending,
+  }
+}

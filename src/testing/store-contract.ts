@@ -1,0 +1,242 @@
+/**
+ * What every store has to keep to, as plain cases without a test framework. Each case gets a fresh, empty store.
+ *
+ * Run them all:
+ * `for (const { title, run } of STORE_CONTRACT) test(title, () => run(createStore))`
+ */
+import assert from 'node:assert/strict'
+import type { TaskEventType } from '../ports/task-event.ts'
+import type { StoredRecord } from '../ports/task-record.ts'
+import type { Awaitable, Commit, CommitReply, OutboxEntry, TaskStore } from '../ports/task-store.ts'
+
+export interface StoreContractCase {
+  readonly title: string
+  run(createStore: () => Awaitable<TaskStore>): Promise<void>
+}
+
+const BASE_AT = 1_000_000
+
+function recordOf(taskId: string, fields: Partial<StoredRecord> = {}): StoredRecord {
+  return {
+    taskId,
+    tool: 'tool',
+    owner: 'ann',
+    rootId: taskId,
+    depth: 0,
+    status: 'running',
+    caller: 'detached',
+    attempt: 1,
+    epoch: 1,
+    createdAt: BASE_AT,
+    targets: [],
+    version: 1,
+    lastSeq: 1,
+    policy: { timeoutMs: 1_000, onParentEnd: 'wait', onChildFailure: 'isolate' },
+    ...fields,
+  }
+}
+
+/** The commit that brings a task to a record, with an event for each of its numbers after `fromSeq`. */
+function commitOf(record: StoredRecord, fields: Partial<Commit> & { readonly types?: readonly TaskEventType[] } = {}): Commit {
+  const { types = ['task.queued'], ...rest } = fields
+  return {
+    id: `${record.taskId}:${record.version}`,
+    expect: { version: record.version - 1, epoch: record.epoch },
+    record,
+    events: types.map((type, index) => ({
+      seq: record.lastSeq - types.length + 1 + index,
+      type,
+      at: BASE_AT,
+      epoch: record.epoch,
+      data: type === 'task.output' ? { chunk: 'x' } : {},
+    })) as Commit['events'],
+    trimTo: 0,
+    outbox: [],
+    claims: [],
+    releases: [],
+    ...rest,
+  }
+}
+
+async function commit(store: TaskStore, change: Commit): Promise<Extract<CommitReply, { kind: 'committed' }>> {
+  const reply = await store.commit(change)
+  assert.equal(reply.kind, 'committed')
+  return reply as Extract<CommitReply, { kind: 'committed' }>
+}
+
+async function seqsOf(store: TaskStore, taskId: string): Promise<number[]> {
+  return (await store.readEvents({ taskId, afterSeq: 0, limit: 1_000 })).map((entry) => entry.event.seq)
+}
+
+const contract = (title: string, check: (store: TaskStore) => Promise<void>): StoreContractCase => ({
+  title,
+  async run(createStore) {
+    const store = await createStore()
+    try {
+      await check(store)
+    } finally {
+      await store.close()
+    }
+  },
+})
+
+export const STORE_CONTRACT: readonly StoreContractCase[] = [
+  contract('a committed record and its events can be read back', async (store) => {
+    const record = recordOf('a', { metadata: { deep: { list: [1, 'two'] } }, resultJson: '{"x":1}' })
+    await commit(store, commitOf(record))
+    assert.deepEqual(await store.read('a'), record)
+    assert.deepEqual(await seqsOf(store, 'a'), [1])
+    assert.equal(await store.read('b'), undefined)
+  }),
+
+  contract('a commit that expects another version is stale and changes nothing', async (store) => {
+    await commit(store, commitOf(recordOf('a')))
+    const late = commitOf(recordOf('a', { version: 3, lastSeq: 2, status: 'failed' }), { types: ['task.failed'] })
+    assert.deepEqual(await store.commit(late), { kind: 'stale' })
+    const twin = commitOf(recordOf('a', { tool: 'other' }), { id: 'another id' })
+    assert.deepEqual(await store.commit(twin), { kind: 'stale' })
+    assert.equal((await store.read('a'))?.tool, 'tool')
+    assert.deepEqual(await seqsOf(store, 'a'), [1])
+  }),
+
+  contract('a commit of an older epoch is stale', async (store) => {
+    await commit(store, commitOf(recordOf('a', { epoch: 2 })))
+    const zombie = commitOf(recordOf('a', { version: 2, lastSeq: 2, epoch: 1 }), { types: ['task.started'] })
+    assert.deepEqual(await store.commit(zombie), { kind: 'stale' })
+  }),
+
+  contract('a repeated commit gets its first answer and changes nothing', async (store) => {
+    const change = commitOf(recordOf('a'))
+    const first = await commit(store, change)
+    assert.deepEqual(await store.commit(change), first)
+    assert.deepEqual(await seqsOf(store, 'a'), [1])
+    assert.equal(await store.lastPosition('ann'), 1)
+  }),
+
+  contract('positions of an owner are consecutive and are shared with nobody', async (store) => {
+    const a = await commit(store, commitOf(recordOf('a', { lastSeq: 2 }), { types: ['task.queued', 'task.started'] }))
+    const b = await commit(store, commitOf(recordOf('b', { owner: 'bob' })))
+    const c = await commit(store, commitOf(recordOf('c')))
+    assert.deepEqual([a.ownerPosition, b.ownerPosition, c.ownerPosition], [1, 1, 3])
+    assert.deepEqual([a.position, b.position, c.position], [1, 3, 4])
+    assert.equal(await store.lastPosition('ann'), 3)
+    assert.equal(await store.lastPosition(undefined), 4)
+    assert.equal(await store.lastPosition('nobody'), 0)
+  }),
+
+  contract('a feed is read page by page, oldest first, and says where it ends', async (store) => {
+    for (const taskId of ['a', 'b', 'c']) await commit(store, commitOf(recordOf(taskId)))
+    await commit(store, commitOf(recordOf('x', { owner: 'bob' })))
+    const first = await store.readFeed({ owner: 'ann', after: 0, limit: 2 })
+    assert.deepEqual(first.entries.map((entry) => entry.record.taskId), ['a', 'b'])
+    assert.deepEqual([first.upTo, first.isLast], [2, false])
+    const rest = await store.readFeed({ owner: 'ann', after: first.upTo, limit: 2 })
+    assert.deepEqual(rest.entries.map((entry) => entry.record.taskId), ['c'])
+    assert.deepEqual([rest.upTo, rest.isLast], [3, true])
+    const all = await store.readFeed({ after: 0, limit: 10 })
+    assert.deepEqual(all.entries.map((entry) => entry.position), [1, 2, 3, 4])
+  }),
+
+  contract('trimming drops fresh events, keeps the others, and leaves their places empty', async (store) => {
+    const types: TaskEventType[] = ['task.queued', 'task.started', 'task.output', 'task.custom', 'task.progress']
+    await commit(store, commitOf(recordOf('a', { lastSeq: 5 }), { types }))
+    const next = recordOf('a', { version: 2, lastSeq: 6 })
+    await commit(store, commitOf(next, { types: ['task.output'], trimTo: 4 }))
+    assert.deepEqual(await seqsOf(store, 'a'), [1, 2, 5, 6])
+    const feed = await store.readFeed({ owner: 'ann', after: 0, limit: 10 })
+    assert.deepEqual(feed.entries.map((entry) => entry.ownerPosition), [1, 2, 5, 6])
+    assert.equal(feed.upTo, 6)
+  }),
+
+  contract('a name is claimed once per owner, and again after its release', async (store) => {
+    const claim = { owner: 'ann', kind: 'name', key: 'reader' } as const
+    await commit(store, commitOf(recordOf('a'), { claims: [claim] }))
+    assert.deepEqual(await store.commit(commitOf(recordOf('b'), { claims: [claim] })), { kind: 'claimed', claim })
+    assert.equal(await store.read('b'), undefined)
+    await commit(store, commitOf(recordOf('x', { owner: 'bob' }), { claims: [{ ...claim, owner: 'bob' }] }))
+    const end = recordOf('a', { version: 2, lastSeq: 2, status: 'completed', endedAt: BASE_AT })
+    await commit(store, commitOf(end, { types: ['task.completed'], releases: [claim] }))
+    await commit(store, commitOf(recordOf('b'), { id: 'b again', claims: [claim] }))
+  }),
+
+  contract('lists are in the order of creation, filtered and paged', async (store) => {
+    const fields: Partial<StoredRecord>[] = [
+      { status: 'completed', endedAt: BASE_AT, tool: 'read', conversation: 'c1' },
+      { status: 'running', tool: 'write', name: 'writer' },
+      { status: 'running', tool: 'read', parentId: 'p', rootId: 'p', depth: 1 },
+      { status: 'failed', endedAt: BASE_AT, correlation: { runId: 'r1' } },
+    ]
+    for (const [index, extra] of fields.entries()) await commit(store, commitOf(recordOf(`t${index}`, extra)))
+    await commit(store, commitOf(recordOf('foreign', { owner: 'bob' })))
+    const ids = async (query: Omit<Parameters<TaskStore['list']>[0], 'limit'>): Promise<string[]> =>
+      (await store.list({ owner: 'ann', limit: 10, ...query })).records.map((record) => record.taskId)
+    assert.deepEqual(await ids({}), ['t0', 't1', 't2', 't3'])
+    assert.deepEqual(await ids({ status: ['running', 'failed'] }), ['t1', 't2', 't3'])
+    assert.deepEqual(await ids({ tool: 'read' }), ['t0', 't2'])
+    assert.deepEqual(await ids({ tool: 'read', status: ['running'] }), ['t2'])
+    assert.deepEqual(await ids({ name: 'writer' }), ['t1'])
+    assert.deepEqual(await ids({ parentId: 'p' }), ['t2'])
+    assert.deepEqual(await ids({ rootId: 'p' }), ['t2'])
+    assert.deepEqual(await ids({ conversation: 'c1' }), ['t0'])
+    assert.deepEqual(await ids({ runId: 'r1' }), ['t3'])
+    assert.deepEqual(await ids({ tool: 'rea*' }), [])
+    const page = await store.list({ owner: 'ann', limit: 3 })
+    assert.equal(page.records.length, 3)
+    assert.notEqual(page.next, undefined)
+    const rest = await store.list({ owner: 'ann', limit: 3, after: page.next ?? 0 })
+    assert.deepEqual(rest.records.map((record) => record.taskId), ['t3'])
+    assert.equal(rest.next, undefined)
+    assert.equal((await store.list({ limit: 10 })).records.length, 5)
+  }),
+
+  contract('counts follow the status of records', async (store) => {
+    await commit(store, commitOf(recordOf('a')))
+    await commit(store, commitOf(recordOf('b', { owner: 'bob' })))
+    const end = recordOf('a', { version: 2, lastSeq: 2, status: 'completed', endedAt: BASE_AT })
+    await commit(store, commitOf(end, { types: ['task.completed'] }))
+    const ofAnn = await store.count('ann')
+    assert.deepEqual([ofAnn.running ?? 0, ofAnn.completed ?? 0], [0, 1])
+    const ofAll = await store.count(undefined)
+    assert.deepEqual([ofAll.running ?? 0, ofAll.completed ?? 0], [1, 1])
+  }),
+
+  contract('the outbox of a task is kept with its commit and settled entry by entry', async (store) => {
+    const entry = (deliveryId: string): OutboxEntry => ({
+      deliveryId,
+      taskId: 'a',
+      owner: 'ann',
+      target: `log:${deliveryId}`,
+      requestedAt: BASE_AT,
+      state: 'pending',
+    })
+    await commit(store, commitOf(recordOf('a'), { outbox: [entry('d1'), entry('d2')] }))
+    await store.settleDelivery({ ...entry('d1'), state: 'delivered', settledAt: BASE_AT + 1 })
+    const outbox = await store.readOutbox('a')
+    assert.deepEqual(outbox.map(({ deliveryId, state }) => [deliveryId, state]), [
+      ['d1', 'delivered'],
+      ['d2', 'pending'],
+    ])
+    assert.deepEqual(await store.readOutbox('b'), [])
+  }),
+
+  contract('pruning drops the oldest finished tasks, by count and by age, and never a live one', async (store) => {
+    for (let index = 0; index < 6; index += 1) {
+      const isLive = index === 0
+      const end = isLive ? {} : ({ status: 'completed', endedAt: BASE_AT + index } as const)
+      await commit(store, commitOf(recordOf(`t${index}`, end)))
+    }
+    const byCount = await store.prune({ maxFinished: 3, finishedMs: 1_000, now: BASE_AT + 6 })
+    assert.equal(byCount.evicted, 2)
+    assert.equal(byCount.nextAt, BASE_AT + 3 + 1_000)
+    assert.equal(await store.read('t1'), undefined)
+    assert.deepEqual(await seqsOf(store, 't1'), [])
+    assert.notEqual(await store.read('t0'), undefined)
+    const byAge = await store.prune({ maxFinished: 3, finishedMs: 1_000, now: BASE_AT + 1_004 })
+    assert.equal(byAge.evicted, 2)
+    const left = await store.list({ owner: 'ann', limit: 10 })
+    assert.deepEqual(left.records.map((record) => record.taskId), ['t0', 't5'])
+    const feed = await store.readFeed({ owner: 'ann', after: 0, limit: 10 })
+    assert.deepEqual(feed.entries.map((entry) => entry.ownerPosition), [1, 6])
+    assert.equal((await store.count('ann')).completed, 1)
+  }),
+]

@@ -1,0 +1,133 @@
+/**
+ * The laws of a log of events. A log is what one consumer saw, in its order; it may hold the events of many tasks.
+ *
+ * 1. The sequence numbers of a task are gapless from its first event on, apart from gaps that were announced.
+ * 2. A task has at most one terminal event, and nothing of it follows. A complete log has one of every task.
+ * 3. A task's log begins with `task.queued` as number 1, unless the log is declared partial.
+ * 4. A parent's terminal event comes after those of the children it owns.
+ * 5. Once a task is stopping or final, nothing below it starts.
+ * 6. A task lies one deeper than its parent and in the same tree.
+ * 7. Numbers that must not go back do not: `epoch`, and `attempt` of `task.started`.
+ */
+import { isFinalEventType, isTaskEvent, type StreamItem, type TaskEvent } from '../ports/task-event.ts'
+
+export interface LawBreach {
+  /** The number of the law, as in the list of this file. */
+  readonly law: 1 | 2 | 3 | 4 | 5 | 6 | 7
+  readonly taskId: string
+  readonly message: string
+}
+
+export interface VerifyOptions {
+  /** Every task in the log has ended in it. @defaultValue true */
+  readonly isComplete?: boolean
+  /** The log may begin in the middle of a task. @defaultValue false */
+  readonly isPartial?: boolean
+  /** Tasks that were let go on after their parent's end: laws 4 and 5 end at them. */
+  readonly detached?: ReadonlySet<string>
+}
+
+interface Seen {
+  readonly taskId: string
+  readonly parentId: string | undefined
+  readonly rootId: string
+  readonly depth: number
+  lastSeq: number
+  epoch: number
+  attempt: number
+  state: 'live' | 'stopping' | 'final'
+}
+
+/** Every breach of a law, in the order of the log. An empty answer means that the log is sound. */
+export function verifyLog(items: readonly StreamItem[], options: VerifyOptions = {}): LawBreach[] {
+  const { isComplete = true, isPartial = false, detached = new Set<string>() } = options
+  const tasks = new Map<string, Seen>()
+  const breaches: LawBreach[] = []
+  let hasAnnouncedGap = false
+
+  const report = (law: LawBreach['law'], { taskId }: { readonly taskId: string }, message: string): void => {
+    breaches.push({ law, taskId, message })
+  }
+
+  const meet = (event: TaskEvent): Seen => {
+    const seen: Seen = {
+      taskId: event.taskId,
+      parentId: event.parentId,
+      rootId: event.rootId,
+      depth: event.depth,
+      lastSeq: event.seq,
+      epoch: event.epoch,
+      attempt: 0,
+      state: 'live',
+    }
+    tasks.set(event.taskId, seen)
+    if (!isPartial && !hasAnnouncedGap && (event.seq !== 1 || event.type !== 'task.queued')) {
+      report(3, event, `the log begins with ${event.type} as number ${event.seq}`)
+    }
+    const parent = event.parentId === undefined ? undefined : tasks.get(event.parentId)
+    if (parent !== undefined && (event.depth !== parent.depth + 1 || event.rootId !== parent.rootId)) {
+      report(6, event, `depth ${event.depth} below a parent of depth ${parent.depth}`)
+    }
+    if (event.parentId === undefined && (event.depth !== 0 || event.rootId !== event.taskId)) {
+      report(6, event, 'a root has depth 0 and its own id as the id of its tree')
+    }
+    return seen
+  }
+
+  const checkNumbers = (event: TaskEvent, seen: Seen): void => {
+    if (event.seq !== seen.lastSeq + 1 && !(hasAnnouncedGap && event.seq > seen.lastSeq)) {
+      report(1, event, `number ${event.seq} follows number ${seen.lastSeq}`)
+    }
+    if (event.epoch < seen.epoch) report(7, event, `epoch ${event.epoch} follows epoch ${seen.epoch}`)
+    seen.lastSeq = event.seq
+    seen.epoch = event.epoch
+  }
+
+  /** The nearest task at or above this one that nothing may start below any more. */
+  const stoppedAbove = (seen: Seen): Seen | undefined => {
+    let below = seen
+    for (;;) {
+      if (below.parentId === undefined || detached.has(below.taskId)) return undefined
+      const above = tasks.get(below.parentId)
+      if (above === undefined) return undefined
+      if (above.state !== 'live') return above
+      below = above
+    }
+  }
+
+  const checkStart = (event: Extract<TaskEvent, { type: 'task.started' }>, seen: Seen): void => {
+    const stopped = stoppedAbove(seen)
+    if (stopped !== undefined) report(5, event, `started below ${stopped.taskId}, which was ${stopped.state}`)
+    if (event.attempt <= seen.attempt) report(7, event, `attempt ${event.attempt} follows attempt ${seen.attempt}`)
+    seen.attempt = event.attempt
+  }
+
+  const checkEnd = (event: TaskEvent, seen: Seen): void => {
+    for (const child of tasks.values()) {
+      if (child.parentId === event.taskId && child.state !== 'final' && !detached.has(child.taskId)) {
+        report(4, event, `ended before its child ${child.taskId}`)
+      }
+    }
+    seen.state = 'final'
+  }
+
+  for (const item of items) {
+    if (!isTaskEvent(item)) {
+      if (item.type === 'stream.gap') hasAnnouncedGap = true
+      continue
+    }
+    const known = tasks.get(item.taskId)
+    const seen = known ?? meet(item)
+    if (known !== undefined) checkNumbers(item, known)
+    if (seen.state === 'final') report(2, item, `${item.type} follows the terminal event`)
+    else if (item.type === 'task.started') checkStart(item, seen)
+    else if (item.type === 'task.stopping') seen.state = 'stopping'
+    else if (isFinalEventType(item.type)) checkEnd(item, seen)
+  }
+  if (isComplete) {
+    for (const seen of tasks.values()) {
+      if (seen.state !== 'final') report(2, seen, 'the log ends without its terminal event')
+    }
+  }
+  return breaches
+}

@@ -1,0 +1,125 @@
+/** Tools as users give them, and as the rest of the library knows them: with a name, a policy and one function. */
+import type { StandardSchemaV1 } from '@standard-schema/spec'
+import { badOption, checkBoolean, checkChoice, checkDuration, checkOptionNames, checkText } from './options.ts'
+import type { ToolDefinition, ToolFunction, ToolPolicy } from './ports/tool.ts'
+
+const MAX_NAME_CHARS = 128
+const MAX_DESCRIPTION_CHARS = 4_000
+
+export interface ResolvedTool {
+  readonly name: string
+  readonly description: string | undefined
+  readonly schema: StandardSchemaV1 | undefined
+  readonly policy: ToolPolicy
+  readonly run: ToolFunction<never, unknown>
+}
+
+/**
+ * Gives a tool a name, a schema for its input and a policy, checked at once.
+ *
+ * @throws TypeError naming what is wrong with the definition
+ * @example
+ * ```ts
+ * import { createTaskSupervisor, defineTool } from 'outlive'
+ *
+ * const double = defineTool({ name: 'double', policy: { timeoutMs: 1_000 }, run: (n: number) => n * 2 })
+ * const tasks = createTaskSupervisor()
+ * console.log(await tasks.run(double, 21)) // { kind: 'inline', value: 42, persisted: false }
+ * await tasks.shutdown()
+ * ```
+ */
+export function defineTool<Input, Output>(definition: ToolDefinition<Input, Output>): ToolDefinition<Input, Output> {
+  resolveTool(definition)
+  return Object.freeze({ ...definition })
+}
+
+const resolved = new WeakMap<object, ResolvedTool>()
+
+/** A tool, checked. @throws TypeError */
+export function resolveTool(tool: unknown): ResolvedTool {
+  if ((typeof tool !== 'object' || tool === null) && typeof tool !== 'function') {
+    throw badOption('tool', 'a function or a tool definition', tool)
+  }
+  const known = resolved.get(tool)
+  if (known !== undefined) return known
+  const made = typeof tool === 'function' ? fromFunction(tool as ToolFunction<never, unknown>) : fromDefinition(tool)
+  resolved.set(tool, made)
+  return made
+}
+
+function fromFunction(run: ToolFunction<never, unknown>): ResolvedTool {
+  checkRun('tool', run)
+  const name = run.name === '' ? 'anonymous' : run.name.slice(0, MAX_NAME_CHARS)
+  return { name, description: undefined, schema: undefined, policy: {}, run }
+}
+
+function fromDefinition(tool: object): ResolvedTool {
+  const definition = checkOptionNames('tool', tool, ['name', 'description', 'input', 'policy', 'run'])
+  const { description } = definition
+  return {
+    name: checkText('tool.name', definition['name'], MAX_NAME_CHARS),
+    description:
+      description === undefined ? undefined : checkText('tool.description', description, MAX_DESCRIPTION_CHARS),
+    schema: checkSchema(definition['input']),
+    policy: checkPolicy('tool.policy', definition['policy']),
+    run: checkRun('tool.run', definition['run']),
+  }
+}
+
+/** A function that is called and has ended when what it returns has settled: generators have no such end. */
+function checkRun(name: string, value: unknown): ToolFunction<never, unknown> {
+  if (typeof value !== 'function') throw badOption(name, 'a function', value)
+  const kind = Object.prototype.toString.call(value)
+  if (kind.includes('GeneratorFunction')) throw badOption(name, 'a function that is no generator', value)
+  return value as ToolFunction<never, unknown>
+}
+
+function checkSchema(value: unknown): StandardSchemaV1 | undefined {
+  if (value === undefined) return undefined
+  const isObject = (typeof value === 'object' || typeof value === 'function') && value !== null
+  if (!isObject || !('~standard' in value)) throw badOption('tool.input', 'a Standard Schema', value)
+  return value as StandardSchemaV1
+}
+
+function checkPolicy(name: string, value: unknown): ToolPolicy {
+  const policy = checkOptionNames(name, value, [
+    'inlineMs',
+    'timeoutMs',
+    'background',
+    'onParentEnd',
+    'onChildFailure',
+    'durable',
+  ])
+  const { background, onChildFailure } = policy
+  return {
+    ...checkCallPolicy(name, policy),
+    ...(background === undefined
+      ? {}
+      : { background: checkChoice(`${name}.background`, background, ['auto', 'never', 'always']) }),
+    ...(onChildFailure === undefined
+      ? {}
+      : { onChildFailure: checkChoice(`${name}.onChildFailure`, onChildFailure, ['isolate', 'fail']) }),
+  }
+}
+
+/** The part of a policy that a call may override. */
+export function checkCallPolicy(
+  name: string,
+  policy: Readonly<Record<string, unknown>>,
+): Pick<ToolPolicy, 'inlineMs' | 'timeoutMs' | 'onParentEnd' | 'durable'> {
+  const { inlineMs, timeoutMs, onParentEnd, durable } = policy
+  const at = (option: string): string => (name === '' ? option : `${name}.${option}`)
+  return {
+    ...(inlineMs === undefined
+      ? {}
+      : { inlineMs: checkDuration(at('inlineMs'), inlineMs, { mayBeZero: true, mayBeInfinite: true }) }),
+    ...(timeoutMs === undefined
+      ? {}
+      : { timeoutMs: checkDuration(at('timeoutMs'), timeoutMs, { mayBeInfinite: true }) }),
+    ...(onParentEnd === undefined
+      ? {}
+      : { onParentEnd: checkChoice(at('onParentEnd'), onParentEnd, ['wait', 'cancel', 'detach']) }),
+    ...(durable === undefined ? {} : { durable: checkBoolean(at('durable'), durable) }),
+  }
+}
+

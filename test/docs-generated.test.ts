@@ -1,0 +1,20 @@
+import { expect, test } from 'vitest'
+import { renderErrorsPage } from './support/generated-docs/error-docs.ts'
+import { renderStatechartDrawings, renderStatechartsPage } from './support/generated-docs/statechart-docs.ts'
+import { listFiles } from './support/repository.ts'
+
+// `npm run docs` writes the files; without it a difference fails.
+
+test('docs/statecharts.md shows the charts as they are', async () => {
+  await expect(renderStatechartsPage()).toMatchFileSnapshot('../docs/statecharts.md')
+})
+
+test('docs/statecharts holds a drawing of each region and nothing else', async () => {
+  const drawings = Object.entries(renderStatechartDrawings())
+  for (const [name, svg] of drawings) await expect(svg).toMatchFileSnapshot(`../docs/statecharts/${name}`)
+  expect(listFiles('docs/statecharts', '')).toEqual(drawings.map(([name]) => `docs/statecharts/${name}`).sort())
+})
+
+test('docs/errors.md lists every code and what to do about it', async () => {
+  await expect(renderErrorsPage()).toMatchFileSnapshot('../docs/errors.md')
+})

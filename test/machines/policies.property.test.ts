@@ -1,0 +1,137 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { decideAdmission } from '../../machines/policies/admission.ts'
+import type { BackoffPolicy } from '../../machines/policies/backoff.ts'
+import { backoffDelayMs } from '../../machines/policies/backoff.ts'
+import { countToEvict, decideTrim } from '../../machines/policies/retention.ts'
+
+describe('backoffDelayMs', () => {
+  const policies: fc.Arbitrary<BackoffPolicy> = fc.record({
+    baseMs: fc.oneof(fc.nat(100_000), fc.double({ min: 0, max: 1e9, noNaN: true }), fc.constant(0)),
+    factor: fc.oneof(fc.double({ min: 1, max: 10, noNaN: true }), fc.constantFrom(1, 2, Number.MAX_VALUE)),
+    maxMs: fc.oneof(fc.nat(10_000_000), fc.double({ min: 0, max: 1e12, noNaN: true }), fc.constant(Infinity)),
+    jitter: fc.constantFrom('full', 'none'),
+  })
+  const attempts = fc.oneof(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }))
+  const randoms = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })
+
+  test('a delay is a whole number from nothing to the ceiling', () => {
+    fc.assert(
+      fc.property(policies, attempts, randoms, (policy, failedAttempts, random01) => {
+        const delayMs = backoffDelayMs(policy, { failedAttempts, random01 })
+        expect(Number.isSafeInteger(delayMs)).toBe(true)
+        expect(delayMs).toBeGreaterThanOrEqual(0)
+        expect(delayMs).toBeLessThanOrEqual(policy.maxMs)
+      }),
+      { numRuns: 5_000 },
+    )
+  })
+
+  test('a later attempt never waits less than an earlier one, at the same luck', () => {
+    fc.assert(
+      fc.property(policies, attempts, attempts, randoms, (policy, first, second, random01) => {
+        const [earlier, later] = [Math.min(first, second), Math.max(first, second)].map((failedAttempts) =>
+          backoffDelayMs(policy, { failedAttempts, random01 }),
+        )
+        expect(later).toBeGreaterThanOrEqual(earlier ?? NaN)
+      }),
+      { numRuns: 5_000 },
+    )
+  })
+
+  test('a delay with full jitter is never longer than without', () => {
+    fc.assert(
+      fc.property(policies, attempts, randoms, (policy, failedAttempts, random01) => {
+        const spread = backoffDelayMs({ ...policy, jitter: 'full' }, { failedAttempts, random01 })
+        expect(spread).toBeLessThanOrEqual(backoffDelayMs({ ...policy, jitter: 'none' }, { failedAttempts, random01 }))
+      }),
+    )
+  })
+})
+
+describe('decideAdmission', () => {
+  test('who is refused for a limit is refused by any lower one, and the limit is named', () => {
+    const limit = fc.integer({ min: 1, max: 20 })
+    fc.assert(
+      fc.property(
+        limit,
+        limit,
+        limit,
+        fc.nat(25),
+        fc.nat(25),
+        fc.nat(25),
+        (maxLive, maxDepth, maxChildren, live, depth, children) => {
+          const limits = { maxLive, maxDepth, maxChildren }
+          const parent = { status: 'running', depth, liveChildren: children, isStopping: false } as const
+          const refusal = decideAdmission(limits, {
+            phase: 'accepting',
+            liveCount: live,
+            parent,
+            runIsCancelled: false,
+          })
+          const broken = {
+            depth_exceeded: depth + 1 > maxDepth,
+            children_exceeded: children >= maxChildren,
+            capacity_exceeded: live >= maxLive,
+          }
+          expect(refusal === undefined).toBe(!Object.values(broken).includes(true))
+          if (refusal !== undefined && 'limit' in refusal) {
+            expect(broken[refusal.code]).toBe(true)
+            const named = { depth_exceeded: maxDepth, children_exceeded: maxChildren, capacity_exceeded: maxLive }
+            expect(refusal.limit).toBe(named[refusal.code])
+          }
+        },
+      ),
+      { numRuns: 2_000 },
+    )
+  })
+})
+
+describe('countToEvict', () => {
+  test('takes the fewest that leave nothing too old and not too many', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.nat(2_000), { maxLength: 40 }),
+        fc.nat(40),
+        fc.nat(2_000),
+        fc.nat(4_000),
+        (moments, maxFinished, finishedMs, now) => {
+          const endedAt = moments.sort((a, b) => a - b)
+          const isFine = (evicted: number): boolean =>
+            endedAt.length - evicted <= maxFinished &&
+            endedAt.slice(evicted).every((moment) => moment + finishedMs > now)
+          const evicted = countToEvict(
+            { maxFinished, finishedMs },
+            { count: endedAt.length, oldestFirst: endedAt.map((moment) => ({ endedAt: moment })), now },
+          )
+          expect(isFine(evicted)).toBe(true)
+          if (evicted > 0) expect(isFine(evicted - 1)).toBe(false)
+        },
+      ),
+      { numRuns: 2_000 },
+    )
+  })
+})
+
+describe('decideTrim', () => {
+  test('trims the fewest of the oldest that make both limits hold', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.nat(30), { maxLength: 30 }),
+        fc.nat(20),
+        fc.nat(200),
+        (chars, maxProgressEvents, maxOutputChars) => {
+          const events = chars.map((outputChars, index) => ({ seq: index * 3 + 1, outputChars }))
+          const charsFrom = (seq: number): number =>
+            events.filter((event) => event.seq > seq).reduce((sum, { outputChars }) => sum + outputChars, 0)
+          const isFine = (seq: number): boolean =>
+            events.filter((event) => event.seq > seq).length <= maxProgressEvents && charsFrom(seq) <= maxOutputChars
+          const trimTo = decideTrim({ maxProgressEvents, maxOutputChars }, { events, outputChars: charsFrom(0) })
+          expect(isFine(trimTo)).toBe(true)
+          if (trimTo > 0) expect(isFine(trimTo - 1)).toBe(false)
+        },
+      ),
+      { numRuns: 2_000 },
+    )
+  })
+})

@@ -1,0 +1,403 @@
+import { describe, expect, test } from 'vitest'
+import type { AdmissionLimits, AdmissionParent, AdmissionRequest } from '../../machines/policies/admission.ts'
+import { decideAdmission } from '../../machines/policies/admission.ts'
+import type { BackoffPolicy } from '../../machines/policies/backoff.ts'
+import { backoffDelayMs } from '../../machines/policies/backoff.ts'
+import { decideLineage } from '../../machines/policies/lineage.ts'
+import { countToEvict, decideTrim } from '../../machines/policies/retention.ts'
+import { decideChildEnd, decideWorkEnd } from '../../machines/policies/work-end.ts'
+import type { SupervisorPhase, TaskStatus, WorkState } from '../../machines/vocabulary.ts'
+import { FAILURE_CODES, isFinalStatus } from '../../machines/vocabulary.ts'
+
+describe('backoffDelayMs', () => {
+  const policy: BackoffPolicy = { baseMs: 100, factor: 2, maxMs: 1_000, jitter: 'none' }
+  const delays = (changes: Partial<BackoffPolicy>, attempts: number[], random01 = 0.5): number[] =>
+    attempts.map((failedAttempts) => backoffDelayMs({ ...policy, ...changes }, { failedAttempts, random01 }))
+
+  test('a delay starts at the base and is multiplied until the ceiling', () => {
+    expect(delays({}, [1, 2, 3, 4, 5, 6])).toEqual([100, 200, 400, 800, 1_000, 1_000])
+  })
+
+  test('a factor of one keeps the delay as it is', () => {
+    expect(delays({ factor: 1 }, [1, 2, 50])).toEqual([100, 100, 100])
+  })
+
+  test('a base above the ceiling is cut to it', () => {
+    expect(delays({ baseMs: 5_000 }, [1, 2])).toEqual([1_000, 1_000])
+  })
+
+  test('a growth beyond all numbers stays at the ceiling', () => {
+    expect(2 ** 1_024).toBe(Infinity)
+    expect(delays({}, [1_025, 1_000_000, Number.MAX_SAFE_INTEGER])).toEqual([1_000, 1_000, 1_000])
+    expect(delays({ factor: Number.MAX_VALUE }, [3])).toEqual([1_000])
+  })
+
+  test('a base of nothing stays nothing, however often it is multiplied', () => {
+    expect(delays({ baseMs: 0 }, [1, 2, 5_000])).toEqual([0, 0, 0])
+  })
+
+  test('without a ceiling a delay is still a whole number', () => {
+    expect(delays({ maxMs: Infinity }, [5_000])).toEqual([Number.MAX_SAFE_INTEGER])
+    expect(delays({ maxMs: Infinity, jitter: 'full' }, [5_000], 0)).toEqual([0])
+  })
+
+  test('full jitter spreads a delay between nothing and its whole length', () => {
+    expect(delays({ jitter: 'full' }, [1, 2, 3, 9], 0)).toEqual([0, 0, 0, 0])
+    expect(delays({ jitter: 'full' }, [1, 2, 3, 9], 0.25)).toEqual([25, 50, 100, 250])
+    expect(delays({ jitter: 'full' }, [1, 2, 3, 9], 0.999_999)).toEqual([99, 199, 399, 999])
+  })
+
+  test('without jitter the random number changes nothing', () => {
+    expect(delays({}, [3], 0)).toEqual(delays({}, [3], 0.999))
+  })
+
+  test('a delay is whole and never above a ceiling that is not', () => {
+    expect(delays({ baseMs: 10.9, maxMs: 10.6 }, [1])).toEqual([10])
+    expect(delays({ baseMs: 1.5, factor: 1.5 }, [1, 2, 3])).toEqual([1, 2, 3])
+  })
+
+  test('before any failure the delay is that after the first', () => {
+    expect(delays({}, [0, -3])).toEqual([100, 100])
+  })
+})
+
+describe('decideAdmission', () => {
+  const limits: AdmissionLimits = { maxLive: 10, maxDepth: 3, maxChildren: 5 }
+  const root: AdmissionRequest = { phase: 'accepting', liveCount: 0, parent: undefined, runIsCancelled: false }
+  const parent: AdmissionParent = { status: 'running', depth: 0, liveChildren: 0, isStopping: false }
+  const under = (changes: Partial<AdmissionParent>): AdmissionRequest => ({
+    ...root,
+    parent: { ...parent, ...changes },
+  })
+
+  test('a root and a child within all limits are admitted', () => {
+    expect(decideAdmission(limits, root)).toBeUndefined()
+    expect(decideAdmission(limits, under({}))).toBeUndefined()
+  })
+
+  test.each<[string, AdmissionRequest, { code: string; limit?: number } | undefined]>([
+    ['a root while draining', { ...root, phase: 'draining' }, { code: 'supervisor_closed' }],
+    ['a root when stopped', { ...root, phase: 'stopped' }, { code: 'supervisor_closed' }],
+    ['a child while draining', { ...under({}), phase: 'draining' }, undefined],
+    ['a child when stopped', { ...under({}), phase: 'stopped' }, { code: 'supervisor_closed' }],
+    ['a root of a cancelled run', { ...root, runIsCancelled: true }, { code: 'parent_stopping' }],
+    ['a child of a cancelled run', { ...under({}), runIsCancelled: true }, { code: 'parent_stopping' }],
+    ['a child below a stop', under({ isStopping: true }), { code: 'parent_stopping' }],
+    ['the last live task', { ...root, liveCount: 9 }, undefined],
+    ['one live task too many', { ...root, liveCount: 10 }, { code: 'capacity_exceeded', limit: 10 }],
+    ['far too many live tasks', { ...root, liveCount: 11 }, { code: 'capacity_exceeded', limit: 10 }],
+    ['one live child too many in all', { ...under({}), liveCount: 10 }, { code: 'capacity_exceeded', limit: 10 }],
+    ['the deepest child', under({ depth: 2 }), undefined],
+    ['a child too deep', under({ depth: 3 }), { code: 'depth_exceeded', limit: 3 }],
+    ['the last child of a task', under({ liveChildren: 4 }), undefined],
+    ['one child too many', under({ liveChildren: 5 }), { code: 'children_exceeded', limit: 5 }],
+  ])('%s', (_what, request, refusal) => {
+    expect(decideAdmission(limits, request)).toEqual(refusal)
+  })
+
+  test.each<[TaskStatus, boolean]>([
+    ['queued', true],
+    ['running', true],
+    ['waiting', true],
+    ['retrying', true],
+    ['finishing', true],
+    ['stopping', false],
+    ['completed', false],
+    ['failed', false],
+    ['cancelled', false],
+  ])('under a parent that is %s: %s', (status, isAdmitted) => {
+    expect(decideAdmission(limits, under({ status }))).toEqual(isAdmitted ? undefined : { code: 'parent_stopping' })
+  })
+
+  test('without limits anything goes', () => {
+    const unlimited: AdmissionLimits = { maxLive: Infinity, maxDepth: Infinity, maxChildren: Infinity }
+    const many = { ...under({ depth: 1e9, liveChildren: 1e9 }), liveCount: 1e9 }
+    expect(decideAdmission(unlimited, many)).toBeUndefined()
+  })
+
+  test('of several reasons the one that will not pass is named first', () => {
+    const everything = { phase: 'stopped', liveCount: 10, runIsCancelled: true } as const
+    const bad: AdmissionParent = { status: 'stopping', depth: 3, liveChildren: 5, isStopping: true }
+    const peel: [AdmissionRequest, string | undefined][] = [
+      [{ ...everything, parent: bad }, 'parent_stopping'],
+      [{ ...everything, parent: bad, runIsCancelled: false }, 'parent_stopping'],
+      [{ ...everything, runIsCancelled: false, parent: { ...bad, isStopping: false } }, 'parent_stopping'],
+      [{ ...everything, runIsCancelled: false, parent: { ...bad, status: 'running' } }, 'parent_stopping'],
+    ]
+    const healthy: AdmissionParent = { ...bad, status: 'running', isStopping: false }
+    const open = { ...everything, runIsCancelled: false, phase: 'accepting' } as const
+    peel.push(
+      [{ ...everything, runIsCancelled: false, parent: healthy }, 'supervisor_closed'],
+      [{ ...open, parent: healthy }, 'depth_exceeded'],
+      [{ ...open, parent: { ...healthy, depth: 2 } }, 'children_exceeded'],
+      [{ ...open, parent: { ...healthy, depth: 2, liveChildren: 4 } }, 'capacity_exceeded'],
+      [{ ...open, liveCount: 9, parent: { ...healthy, depth: 2, liveChildren: 4 } }, undefined],
+      [{ ...everything, parent: undefined }, 'parent_stopping'],
+      [{ ...everything, runIsCancelled: false, parent: undefined }, 'supervisor_closed'],
+      [{ ...open, parent: undefined }, 'capacity_exceeded'],
+    )
+    expect(peel.map(([request]) => decideAdmission(limits, request)?.code)).toEqual(peel.map(([, code]) => code))
+  })
+
+  test('every code is given by some request, and no other', () => {
+    const codes = new Set<string>()
+    const phases: SupervisorPhase[] = ['accepting', 'draining', 'stopped']
+    for (const phase of phases) {
+      for (const liveCount of [0, 10]) {
+        for (const depth of [0, 3]) {
+          for (const liveChildren of [0, 5]) {
+            for (const isStopping of [false, true]) {
+              const refusal = decideAdmission(limits, {
+                ...under({ depth, liveChildren, isStopping }),
+                phase,
+                liveCount,
+              })
+              codes.add(refusal?.code ?? 'admitted')
+            }
+          }
+        }
+      }
+    }
+    expect([...codes].sort()).toEqual([
+      'admitted',
+      'capacity_exceeded',
+      'children_exceeded',
+      'depth_exceeded',
+      'parent_stopping',
+      'supervisor_closed',
+    ])
+  })
+})
+
+describe('countToEvict', () => {
+  const policy = { maxFinished: 3, finishedMs: 1_000 }
+  const count = (endedAt: number[], now: number, changes: Partial<typeof policy> = {}): number =>
+    countToEvict(
+      { ...policy, ...changes },
+      { count: endedAt.length, oldestFirst: endedAt.map((moment) => ({ endedAt: moment })), now },
+    )
+
+  test.each<[string, number[], number, number]>([
+    ['nothing has ended', [], 5_000, 0],
+    ['all are young and few', [100, 200, 300], 500, 0],
+    ['one is over the count', [100, 200, 300, 400], 500, 1],
+    ['three are over the count', [1, 2, 3, 4, 5, 6], 500, 3],
+    ['one reaches its age at this moment', [100, 200, 300], 1_100, 1],
+    ['one is a millisecond short of its age', [100, 200, 300], 1_099, 0],
+    ['two are too old', [100, 200, 300], 1_200, 2],
+    ['all are too old', [100, 200, 300], 9_999, 3],
+    ['some are over the count and more are too old', [1, 2, 3, 4, 5], 1_004, 4],
+  ])('%s', (_what, endedAt, now, expected) => {
+    expect(count(endedAt, now)).toBe(expected)
+  })
+
+  test('a limit of nothing keeps nothing, and no limit keeps everything', () => {
+    expect(count([1, 2, 3], 3, { maxFinished: 0 })).toBe(3)
+    expect(count([1, 2, 3], Number.MAX_SAFE_INTEGER, { maxFinished: Infinity, finishedMs: Infinity })).toBe(0)
+  })
+
+  test('looks no further than the first that may stay', () => {
+    let looked = 0
+    function* endless(): Generator<{ endedAt: number }> {
+      for (;;) {
+        looked += 1
+        yield { endedAt: looked * 100 }
+      }
+    }
+    expect(countToEvict(policy, { count: 5, oldestFirst: endless(), now: 500 })).toBe(2)
+    expect(looked).toBe(3)
+  })
+})
+
+describe('decideTrim', () => {
+  const policy = { maxProgressEvents: 3, maxOutputChars: 10 }
+  /** One kept event for each number of output characters, with the sequence numbers 10, 20, 30, … */
+  const trim = (outputChars: number[]): number =>
+    decideTrim(policy, {
+      events: outputChars.map((chars, index) => ({ seq: (index + 1) * 10, outputChars: chars })),
+      outputChars: outputChars.reduce((sum, chars) => sum + chars, 0),
+    })
+
+  test.each<[string, number[], number]>([
+    ['nothing is kept', [], 0],
+    ['both limits are met exactly', [5, 0, 5], 0],
+    ['one event too many', [0, 0, 0, 0], 10],
+    ['three events too many', [0, 0, 0, 0, 0, 0], 30],
+    ['one character too many', [5, 6], 10],
+    ['the characters are behind events that have none', [0, 6, 5], 20],
+    ['the last event alone is too long', [1, 1, 11], 30],
+    ['both limits ask, and the characters for more', [4, 4, 4, 4], 20],
+    ['both limits ask, and the number for more', [11, 0, 0, 0, 0], 20],
+  ])('%s', (_what, outputChars, expected) => {
+    expect(trim(outputChars)).toBe(expected)
+  })
+})
+
+describe('decideLineage', () => {
+  const parent = { taskId: 'p', parentId: 'r', rootId: 'r', depth: 4, correlation: { runId: 'run', callId: 'call' } }
+
+  test('a task without a parent is the root of its own tree', () => {
+    expect(decideLineage('t', undefined, undefined)).toEqual({
+      parentId: undefined,
+      rootId: 't',
+      depth: 0,
+      correlation: undefined,
+    })
+    expect(decideLineage('t', undefined, { agentId: 'a' }).correlation).toEqual({ agentId: 'a' })
+  })
+
+  test('a child is one deeper in its parent’s tree', () => {
+    expect(decideLineage('t', parent, undefined)).toEqual({
+      parentId: 'p',
+      rootId: 'r',
+      depth: 5,
+      correlation: { runId: 'run', callId: 'call' },
+    })
+  })
+
+  test('a child inherits of the correlation what it does not set', () => {
+    expect(decideLineage('t', parent, { callId: 'mine', agentId: 'me' }).correlation).toEqual({
+      runId: 'run',
+      callId: 'mine',
+      agentId: 'me',
+    })
+    expect(decideLineage('t', parent, {}).correlation).toEqual({ runId: 'run', callId: 'call' })
+  })
+
+  test('a child of a parent without correlation has its own or none', () => {
+    const bare = { ...parent, correlation: undefined }
+    expect(decideLineage('t', bare, { runId: 'x' }).correlation).toEqual({ runId: 'x' })
+    expect(decideLineage('t', bare, undefined).correlation).toBeUndefined()
+  })
+
+  test('neither the parent’s nor the child’s correlation is changed', () => {
+    const own = Object.freeze({ callId: 'mine' })
+    const frozen = { ...parent, correlation: Object.freeze(parent.correlation) }
+    expect(decideLineage('t', frozen, own).correlation).not.toBe(own)
+    expect(frozen.correlation).toEqual({ runId: 'run', callId: 'call' })
+  })
+})
+
+describe('decideWorkEnd', () => {
+  test.each([
+    [true, false, 'work.completed'],
+    [true, true, 'work.completedWithChildren'],
+    [false, false, 'work.failed'],
+    [false, true, 'work.failedWithChildren'],
+  ] as const)('succeeded: %s, owns live children: %s', (succeeded, ownsLiveChildren, expected) => {
+    expect(decideWorkEnd({ succeeded, ownsLiveChildren })).toBe(expected)
+  })
+})
+
+/**
+ * What a parent is told when a child of it has ended, for every work state and everything that matters:
+ * `c` a child failed (`-` it did not), `f` a child's failure fails the parent, `o` it owns live children, `e` its own
+ * code has ended.
+ */
+const CHILD_ENDS = `
+|      | queued | running      | waiting      | retrying | finishing        |
+|------|--------|--------------|--------------|----------|------------------|
+| ---- | ·      | ·            | ·            | ·        | children.settled |
+| ---e | ·      | ·            | ·            | ·        | children.settled |
+| --o- | ·      | ·            | ·            | ·        | ·                |
+| --oe | ·      | ·            | ·            | ·        | ·                |
+| -f-- | ·      | ·            | ·            | ·        | children.settled |
+| -f-e | ·      | ·            | ·            | ·        | children.settled |
+| -fo- | ·      | ·            | ·            | ·        | ·                |
+| -foe | ·      | ·            | ·            | ·        | ·                |
+| c--- | ·      | ·            | ·            | ·        | children.settled |
+| c--e | ·      | ·            | ·            | ·        | children.settled |
+| c-o- | ·      | ·            | ·            | ·        | ·                |
+| c-oe | ·      | ·            | ·            | ·        | ·                |
+| cf-- | ·      | child.failed | child.failed | ·        | child.failed     |
+| cf-e | ·      | child.failed | child.failed | ·        | child.failed     |
+| cfo- | ·      | child.failed | child.failed | ·        | child.failed     |
+| cfoe | ·      | child.failed | child.failed | ·        | child.failed     |
+
+|      | failing           | cancelling        | timingOut         | interrupting      |
+|------|-------------------|-------------------|-------------------|-------------------|
+| ---- | ·                 | ·                 | ·                 | ·                 |
+| ---e | teardown.finished | teardown.finished | teardown.finished | teardown.finished |
+| --o- | ·                 | ·                 | ·                 | ·                 |
+| --oe | ·                 | ·                 | ·                 | ·                 |
+| -f-- | ·                 | ·                 | ·                 | ·                 |
+| -f-e | teardown.finished | teardown.finished | teardown.finished | teardown.finished |
+| -fo- | ·                 | ·                 | ·                 | ·                 |
+| -foe | ·                 | ·                 | ·                 | ·                 |
+| c--- | ·                 | ·                 | ·                 | ·                 |
+| c--e | teardown.finished | teardown.finished | teardown.finished | teardown.finished |
+| c-o- | ·                 | ·                 | ·                 | ·                 |
+| c-oe | ·                 | ·                 | ·                 | ·                 |
+| cf-- | ·                 | ·                 | ·                 | ·                 |
+| cf-e | teardown.finished | teardown.finished | teardown.finished | teardown.finished |
+| cfo- | ·                 | ·                 | ·                 | ·                 |
+| cfoe | ·                 | ·                 | ·                 | ·                 |
+`
+
+describe('decideChildEnd', () => {
+  const tables = CHILD_ENDS.trim()
+    .split('\n\n')
+    .map((table) => {
+      const [head = [], , ...rows] = table.split('\n').map((line) =>
+        line
+          .split('|')
+          .slice(1, -1)
+          .map((cell) => cell.trim()),
+      )
+      return { states: head.slice(1) as WorkState[], rows }
+    })
+  const columns = tables.flatMap(({ states, rows }) =>
+    states.map((work, index) => ({
+      work,
+      expected: rows.map((row) => ({ marks: row[0] ?? '', event: row[index + 1] })),
+    })),
+  )
+
+  test('the table has every work state and every combination once', () => {
+    expect(columns).toHaveLength(9)
+    expect(new Set(columns.map(({ work }) => work)).size).toBe(9)
+    for (const { expected } of columns) {
+      expect(expected).toHaveLength(2 ** 4)
+      expect(new Set(expected.map(({ marks }) => marks)).size).toBe(2 ** 4)
+      for (const { marks } of expected) expect(marks).toMatch(/^[c-][f-][o-][e-]$/)
+    }
+  })
+
+  test.each(columns)('tells a parent that is $work what the table says', ({ work, expected }) => {
+    const decided = expected.map(({ marks }) => {
+      const event = decideChildEnd({
+        work,
+        childFailed: marks[0] === 'c',
+        onChildFailure: marks[1] === 'f' ? 'fail' : 'isolate',
+        ownsLiveChildren: marks[2] === 'o',
+        ownCodeEnded: marks[3] === 'e',
+      })
+      return { marks, event: event ?? '·' }
+    })
+    expect(decided).toEqual(expected)
+  })
+})
+
+describe('isFinalStatus', () => {
+  const statuses: Record<TaskStatus, boolean> = {
+    queued: false,
+    running: false,
+    waiting: false,
+    retrying: false,
+    finishing: false,
+    stopping: false,
+    completed: true,
+    failed: true,
+    cancelled: true,
+  }
+
+  test('three statuses are final', () => {
+    const names = Object.keys(statuses) as TaskStatus[]
+    expect(Object.fromEntries(names.map((status) => [status, isFinalStatus(status)]))).toEqual(statuses)
+  })
+})
+
+test('the failure codes are snake_case and each its own', () => {
+  expect(new Set(FAILURE_CODES).size).toBe(FAILURE_CODES.length)
+  for (const code of FAILURE_CODES) expect(code).toMatch(/^[a-z]+(_[a-z]+)*$/)
+})

@@ -1,0 +1,50 @@
+import { fileURLToPath } from 'node:url'
+import { defineConfig } from 'vitest/config'
+import { createTallyReporter } from './support/tally-reporter.ts'
+
+const fromRoot = (path: string): string => fileURLToPath(new URL(`../${path}`, import.meta.url))
+
+const behaviour = ['test/behaviour/**/*.test.ts']
+
+export default defineConfig({
+  root: fromRoot('.'),
+  resolve: {
+    // The package's own names lead to its sources, so that what users read and write is what the tests run.
+    alias: [
+      { find: /^outlive$/, replacement: fromRoot('src/index.ts') },
+      { find: /^outlive\/testing$/, replacement: fromRoot('src/testing/index.ts') },
+      { find: /^outlive\/machines$/, replacement: fromRoot('machines/index.ts') },
+    ],
+  },
+  test: {
+    pool: 'forks',
+    maxWorkers: 2,
+    execArgv: ['--unhandled-rejections=strict', '--trace-warnings', '--expose-gc'],
+    setupFiles: ['test/support/strict-process.ts'],
+    testTimeout: 15_000,
+    reporters: ['default', createTallyReporter(process.env['TEST_TALLY_FILE'])],
+    projects: [
+      {
+        extends: true,
+        test: { name: 'memory', include: behaviour, provide: { store: 'memory', memoise: true } },
+      },
+      {
+        extends: true,
+        test: { name: 'late-store', include: behaviour, provide: { store: 'late', memoise: true } },
+      },
+      {
+        extends: true,
+        test: { name: 'real-machine', include: behaviour, provide: { store: 'memory', memoise: false } },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: ['test/**/*.test.ts'],
+          exclude: behaviour,
+          provide: { store: 'memory', memoise: true },
+        },
+      },
+    ],
+  },
+})
