@@ -63,8 +63,11 @@ export function createShutdown(parts: {
     const abandonedBefore = counters.abandonedTasks
     if (liveAtStart > 0) await within(graceMs, whenAllEnded())
 
-    const left = [...supervisor.live.values()].filter((task) => task.above.kind === 'owner')
-    const report = await runtime.cancel(left, { reason: 'shutdown' }, undefined)
+    const cancelled = supervisor.live.size
+    const roots = [...supervisor.live.values()].filter((task) => task.above.kind === 'owner')
+    // Twice the wait for the store: once for what children write, once for their parents.
+    const limitMs = settings.graceMs + 2 * settings.commitWaitMs
+    await within(limitMs, runtime.cancel(roots, { reason: 'shutdown' }, undefined))
     await within(settings.commitWaitMs, Promise.all([whenFlushed(), parts.whenDelivered()]))
     const unsaved = writer.unansweredCount()
 
@@ -72,8 +75,8 @@ export function createShutdown(parts: {
     deadlines.close()
     await parts.closeStore()
     return {
-      completed: Math.max(0, liveAtStart - report.count),
-      cancelled: report.count,
+      completed: Math.max(0, liveAtStart - cancelled),
+      cancelled,
       abandoned: counters.abandonedTasks - abandonedBefore,
       unsaved,
     }

@@ -17,6 +17,8 @@ import type { StopCause, TaskChartEventType } from '../../machines/vocabulary.ts
 import type { Clock } from '../ports/clock.ts'
 import type { Deadlines } from '../ports/deadlines.ts'
 import type { Logger } from '../ports/logger.ts'
+import type { TaskContext } from '../ports/tool.ts'
+import type { Ambient } from './ambient.ts'
 import type { Counters } from './counters.ts'
 import { createFailure } from './failure.ts'
 import type { Journal } from './journal.ts'
@@ -55,6 +57,8 @@ export function createStopping(parts: {
   readonly logger: Logger
   readonly counters: Counters
   readonly graceMs: number
+  readonly ambient: Ambient
+  readonly contextOf: (task: LiveTask) => TaskContext
   readonly send: (task: LiveTask, type: TaskChartEventType) => void
 }): Stopping {
   const { clock, deadlines, journal, logger, counters, send } = parts
@@ -80,6 +84,13 @@ export function createStopping(parts: {
     send(task, 'grace.expired')
   }
 
+  /** Listeners of the signal are the task's code, so they run as it does. */
+  const abort = (task: LiveTask, cause: StopCause): void => {
+    const { controller } = task
+    if (controller === undefined) return
+    parts.ambient.enter(parts.contextOf(task), () => controller.abort(new TaskStoppedError(task.taskId, cause)))
+  }
+
   const signal = (task: LiveTask): void => {
     const { stop } = task
     if (stop === undefined || task.actor === undefined || isStopping(task)) return
@@ -89,7 +100,7 @@ export function createStopping(parts: {
     send(task, isRoot ? stop.rootEvent : 'task.cancel')
     if (!isStopping(task)) return
     journal.append(task, 'task.stopping', { stopCause: task.cause })
-    task.controller?.abort(new TaskStoppedError(task.taskId, task.cause))
+    abort(task, task.cause)
     settle(task)
   }
 

@@ -183,6 +183,11 @@ export function createTaskActors(parts: {
     task.startedAt = clock.now()
     task.startedMonotonicMs = clock.monotonicMs()
     journal.append(task, 'task.started', { attempt: 1 })
+    // A subscriber may have stopped it on hearing of its start.
+    if (isStopping(task)) {
+      task.ownCodeEnded = true
+      return stopping.settle(task)
+    }
     const { timeoutMs } = task.spec
     if (timeoutMs !== Infinity) task.hardDeadline = deadlines.after(timeoutMs, passDeadline, task)
     callCode(task)
