@@ -61,7 +61,7 @@ export function memoise<TMachine extends AnyStateMachine>(machine: TMachine): TM
 
   /** Brings a snapshot that the machine made back to the table, if nothing in it is the actor's own. */
   const adopt = (snapshot: AnyMachineSnapshot): AnyMachineSnapshot => {
-    if (snapshot.status !== 'active' || !isPlain(snapshot) || shapeOf(snapshot) !== undefined) return snapshot
+    if (!isPlain(snapshot) || shapeOf(snapshot) !== undefined) return snapshot
     const shape = shapesByKey.get(keyOf(snapshot))
     return shape === undefined ? snapshot : enter(shape, snapshot.context)
   }
@@ -105,7 +105,7 @@ function walk(machine: AnyStateMachine, addShape: (snapshot: AnyMachineSnapshot)
     for (const type of eventTypes) {
       const target = plainStep(machine, scope, shape.snapshot, type)
       if (target === undefined) continue
-      const next = target === shape.snapshot ? shape : addShape(target)
+      const next = addShape(target)
       shape.next.set(type, next)
       rowsToFill.push(next)
     }
@@ -119,7 +119,7 @@ function walk(machine: AnyStateMachine, addShape: (snapshot: AnyMachineSnapshot)
  */
 function startOf(machine: AnyStateMachine, scope: AnyActorScope): AnyMachineSnapshot | undefined {
   const entered = machine.resolveState({ value: {}, context: {} })
-  if (entered.status !== 'active' || !entered._nodes.every(isQuiet)) return undefined
+  if (!entered._nodes.every(isQuiet)) return undefined
   const context: unknown = machine.config.context
   return typeof context === 'function' ? entered : machine.getInitialSnapshot(scope, undefined)
 }
@@ -147,15 +147,11 @@ function mayAskGuard(node: AnyStateNode, type: string): boolean {
 }
 
 /** Every node the transition may enter: more than it does enter, where that depends on the state it is taken in. */
-function nodesEnteredBy({ source, target: targets = [] }: AnyTransitionDefinition): AnyStateNode[] {
+function nodesEnteredBy({ target: targets = [] }: AnyTransitionDefinition): AnyStateNode[] {
   return targets.flatMap((target: AnyStateNode) => {
     const entered = initialNodesOf(target)
-    let below = target
-    for (let node = target.parent; node !== undefined; node = node.parent) {
-      const otherRegions = regionsOf(node).filter((region) => region !== below)
-      entered.push(node, ...otherRegions.flatMap(initialNodesOf))
-      if ([source, ...targets].every((other) => isBelow(other, node))) break
-      below = node
+    for (let above = target.parent; above !== undefined; above = above.parent) {
+      entered.push(above, ...regionsOf(above).flatMap(initialNodesOf))
     }
     return entered
   })
@@ -170,12 +166,6 @@ function initialNodesOf(node: AnyStateNode): AnyStateNode[] {
 function regionsOf(node: AnyStateNode): AnyStateNode[] {
   const states: AnyStateNode[] = node.type === 'parallel' ? Object.values(node.states) : []
   return states.filter((state) => state.type !== 'history')
-}
-
-function isBelow(node: AnyStateNode, ancestor: AnyStateNode): boolean {
-  let above = node.parent
-  while (above !== undefined && above !== ancestor) above = above.parent
-  return above === ancestor
 }
 
 /** Entering, being in and leaving the node calls nothing and sends nothing. */
@@ -194,7 +184,7 @@ function isQuiet(node: AnyStateNode): boolean {
 /** Whether entering this final node ends the machine without an output. Any other final node sends a done event. */
 function isPlainEnd(node: AnyStateNode): boolean {
   const { root } = node.machine
-  return node.parent === root && root.type === 'compound' && root.output === undefined && node.output === undefined
+  return node.parent === root && root.output === undefined && node.output === undefined
 }
 
 /** Nothing in the snapshot belongs to one actor, its context aside. */

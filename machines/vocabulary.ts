@@ -38,15 +38,7 @@ export type TaskStateValue = FinalStatus | { readonly live: { readonly work: Wor
 
 /** Why a task was stopped. The first cause wins and is never replaced. */
 export interface StopCause {
-  readonly reason:
-    | 'user'
-    | 'parent'
-    | 'shutdown'
-    | 'superseded'
-    | 'budget'
-    | 'child_failed'
-    | 'timeout'
-    | 'interrupted'
+  readonly reason: 'user' | 'parent' | 'shutdown' | 'superseded' | 'budget' | 'child_failed' | 'timeout' | 'interrupted'
   /** Who asked: an owner, an operator or the id of a task. Absent when the library itself did. */
   readonly actor?: string
   readonly note?: string

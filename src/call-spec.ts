@@ -32,6 +32,15 @@ export interface CallPlace {
   readonly conversation: string | undefined
   readonly origin: string | undefined
   readonly parent: LiveTask | undefined
+  /** Where calls from places just like this one find what they ask for; absent when there are no others. */
+  readonly plainSpecs: PlainSpecs | undefined
+}
+
+/** What calls without options ask for, by their tool. */
+export type PlainSpecs = Readonly<Record<Call['kind'], WeakMap<ResolvedTool, TaskSpec>>>
+
+export function createPlainSpecs(): PlainSpecs {
+  return { run: new WeakMap(), spawn: new WeakMap() }
 }
 
 export interface Call {
@@ -43,6 +52,7 @@ export interface Call {
 
 export interface CheckedCall {
   readonly spec: TaskSpec
+  readonly input: unknown
   readonly signal: AbortSignal | undefined
   readonly cancelSignal: AbortSignal | undefined
 }
@@ -54,17 +64,20 @@ export interface CallDefaults {
 }
 
 /** Checks a call. It answers at once unless the tool's schema does not. @throws TypeError or a `TaskError` */
-export function toCheckedCall(call: Call, place: CallPlace, defaults: CallDefaults): CheckedCall | Promise<CheckedCall> {
+export function toCheckedCall(
+  call: Call,
+  place: CallPlace,
+  defaults: CallDefaults,
+): CheckedCall | Promise<CheckedCall> {
   const tool = resolveTool(call.tool)
   const options =
     call.options === undefined
       ? NO_OPTIONS
       : checkOptionNames('options', call.options, call.kind === 'run' ? RUN_OPTIONS : CALL_OPTIONS)
-  const complete = (input: unknown): CheckedCall => ({
-    spec: toSpec(call.kind, tool, input, options, place, defaults),
-    signal: optional(options['signal'], (value) => checkSignal('signal', value)),
-    cancelSignal: optional(options['cancelSignal'], (value) => checkSignal('cancelSignal', value)),
-  })
+  const spec = specOf(call.kind, tool, options, place, defaults)
+  const signal = optional(options['signal'], (value) => checkSignal('signal', value))
+  const cancelSignal = optional(options['cancelSignal'], (value) => checkSignal('cancelSignal', value))
+  const complete = (input: unknown): CheckedCall => ({ spec, input, signal, cancelSignal })
   const input = copyInput(call.input)
   if (tool.schema === undefined) return complete(input)
   const verdict = tool.schema['~standard'].validate(input)
@@ -75,15 +88,32 @@ export function toCheckedCall(call: Call, place: CallPlace, defaults: CallDefaul
       details,
     })
   }
-  return verdict instanceof Promise ? verdict.then(judge) : judge(verdict)
+  // Any thenable: what is no promise of ours must not pass for a verdict.
+  return 'then' in verdict ? Promise.resolve(verdict).then(judge) : judge(verdict)
 }
 
 const NO_OPTIONS: Readonly<Record<string, unknown>> = Object.freeze({})
 
+/** Plain calls of one tool from one place share what they ask for. */
+function specOf(
+  kind: Call['kind'],
+  tool: ResolvedTool,
+  options: Readonly<Record<string, unknown>>,
+  place: CallPlace,
+  defaults: CallDefaults,
+): TaskSpec {
+  const plainSpecs = options === NO_OPTIONS ? place.plainSpecs : undefined
+  if (plainSpecs === undefined) return toSpec(kind, tool, options, place, defaults)
+  const known = plainSpecs[kind].get(tool)
+  if (known !== undefined) return known
+  const spec = Object.freeze(toSpec(kind, tool, options, place, defaults))
+  plainSpecs[kind].set(tool, spec)
+  return spec
+}
+
 function toSpec(
   kind: Call['kind'],
   tool: ResolvedTool,
-  input: unknown,
   options: Readonly<Record<string, unknown>>,
   place: CallPlace,
   defaults: CallDefaults,
@@ -95,18 +125,20 @@ function toSpec(
   return {
     tool: tool.name,
     run: tool.run,
-    input,
     owner: place.owner,
     conversation: place.conversation,
     origin: place.origin,
     name: optional(options['name'], toName),
-    description: optional(options['description'], (value) => checkText('description', value, MAX_TEXT_CHARS)) ?? tool.description,
+    description:
+      optional(options['description'], (value) => checkText('description', value, MAX_TEXT_CHARS)) ?? tool.description,
     metadata: optional(options['metadata'], toMetadata),
     correlation: optional(options['correlation'], toCorrelation),
     inlineMs: kind === 'spawn' ? 0 : toInlineMs(policy.background, own.inlineMs ?? settings.inlineMs),
-    timeoutMs: own.timeoutMs ?? settings.timeoutMs,
-    onParentEnd: own.onParentEnd ?? 'wait',
-    onChildFailure: policy.onChildFailure ?? 'isolate',
+    policy: Object.freeze({
+      timeoutMs: own.timeoutMs ?? settings.timeoutMs,
+      onParentEnd: own.onParentEnd ?? 'wait',
+      onChildFailure: policy.onChildFailure ?? 'isolate',
+    }),
     durable: own.durable ?? false,
     targets: explicit ?? fallbackTargets(place, defaults),
     hasExplicitTarget: explicit !== undefined && explicit.length > 0,
@@ -121,7 +153,7 @@ function toInlineMs(background: ResolvedTool['policy']['background'], inlineMs: 
 /** Only roots deliver to where the conversation came from, or to the defaults. */
 function fallbackTargets({ parent, origin }: CallPlace, { deliverTo }: CallDefaults): readonly string[] {
   if (parent !== undefined) return NO_TARGETS
-  return origin === undefined ? deliverTo : [origin]
+  return origin === undefined ? deliverTo : Object.freeze([origin])
 }
 
 const NO_TARGETS: readonly string[] = Object.freeze([])
@@ -144,7 +176,8 @@ function toName(value: unknown): string {
 }
 
 function toMetadata(value: unknown): Readonly<Record<string, unknown>> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new TypeError('metadata must be an object')
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new TypeError('metadata must be an object')
   try {
     return copyJson(value) as Readonly<Record<string, unknown>>
   } catch (error) {
@@ -176,5 +209,7 @@ function notCopyable(cause?: unknown): TaskError {
 }
 
 function toPath(path: readonly unknown[] | undefined): string {
-  return (path ?? []).map((part) => String(typeof part === 'object' && part !== null && 'key' in part ? part.key : part)).join('.')
+  return (path ?? [])
+    .map((part) => String(typeof part === 'object' && part !== null && 'key' in part ? part.key : part))
+    .join('.')
 }

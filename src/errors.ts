@@ -62,7 +62,8 @@ export const ERROR_DOCS = {
     whatToDo: 'Wait for a child to end, or raise the limit.',
   },
   parent_stopping: {
-    meaning: 'A stop was accepted for the parent, for a task above it or for its run; nothing starts below it any more.',
+    meaning:
+      'A stop was accepted for the parent, for a task above it or for its run; nothing starts below it any more.',
     retryable: false,
     whatToDo: 'End the work; the signal has fired or is about to.',
   },
@@ -223,6 +224,16 @@ export class StreamLaggedError extends TaskError {
     super('stream_lagged', 'The consumer was slower than its buffer and was cut off.')
     this.name = 'StreamLaggedError'
     if (cursor !== undefined) this.cursor = cursor
+  }
+}
+
+/** What a thrown value says. Nothing that is thrown, however odd, makes this throw. */
+export function messageOf(thrown: unknown): string {
+  try {
+    return String(thrown instanceof Error ? thrown.message : thrown)
+  } catch {
+    // Whatever its getters threw says nothing about the error.
+    return 'a value that cannot be shown'
   }
 }
 

@@ -1,6 +1,14 @@
 /** A task of record in the caller's hands. */
 import type { Observable } from 'rxjs'
-import type { CancelOptions, CancelReport, RunOutcome, StreamOptions, TaskHandle, Ticket, WaitOptions } from './ports/task-handle.ts'
+import type {
+  CancelOptions,
+  CancelReport,
+  RunOutcome,
+  StreamOptions,
+  TaskHandle,
+  Ticket,
+  WaitOptions,
+} from './ports/task-handle.ts'
 import type { StreamItem } from './ports/task-event.ts'
 import type { TaskRecord } from './ports/task-record.ts'
 import type { Session } from './ports/session.ts'

@@ -1,6 +1,12 @@
 /** `outlive`: everything that is public, by name. */
 export type { Correlation, OnChildFailure, OnParentEnd } from '../machines/policies/lineage.ts'
-export { isFinalStatus, type FinalStatus, type StopCause, type TaskFailure, type TaskStatus } from '../machines/vocabulary.ts'
+export {
+  isFinalStatus,
+  type FinalStatus,
+  type StopCause,
+  type TaskFailure,
+  type TaskStatus,
+} from '../machines/vocabulary.ts'
 export { callbackChannel } from './adapters/channels/callback-channel.ts'
 export { fileChannel } from './adapters/channels/file-channel.ts'
 export { memoryStore } from './adapters/memory/memory-store.ts'
@@ -39,6 +45,7 @@ export {
   isTaskEvent,
   type StoredEvent,
   type StreamGap,
+  type StreamHeartbeat,
   type StreamItem,
   type StreamMark,
   type StreamPaused,
@@ -75,5 +82,10 @@ export type {
   TaskStats,
 } from './ports/session.ts'
 export type { SupervisorStats } from './stats.ts'
-export { createTaskSupervisor, type ShutdownOptions, type TaskSupervisor, type TaskSupervisorOptions } from './task-supervisor.ts'
+export {
+  createTaskSupervisor,
+  type ShutdownOptions,
+  type TaskSupervisor,
+  type TaskSupervisorOptions,
+} from './task-supervisor.ts'
 export { defineTool } from './tool.ts'

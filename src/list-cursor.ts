@@ -10,8 +10,7 @@ export function toListCursor(scope: string, place: number): string {
 
 /** @throws `invalid_cursor` */
 export function fromListCursor(scope: string, cursor: unknown): number {
-  const [body = '', check] = typeof cursor === 'string' ? cursor.split('.') : []
-  const place = Number.parseInt(body, RADIX)
-  if (!Number.isSafeInteger(place) || place < 0 || check !== tagOf(`${scope}\u0000${body}`)) throw invalidCursor()
+  const place = typeof cursor === 'string' ? Number.parseInt(cursor, RADIX) : Number.NaN
+  if (!Number.isSafeInteger(place) || place < 0 || cursor !== toListCursor(scope, place)) throw invalidCursor()
   return place
 }

@@ -1,7 +1,7 @@
 /** The host's own door: it sees the tasks of all owners, and starts none. */
 import type { Observable } from 'rxjs'
 import { TaskNotFoundError } from './errors.ts'
-import type { Streams, StreamScope } from './events/streams.ts'
+import type { StreamOpening, Streams, StreamScope } from './events/streams.ts'
 import { toTaskRecord } from './events/task-event-view.ts'
 import { toListCursor } from './list-cursor.ts'
 import type { CancelOptions, CancelReport } from './ports/task-handle.ts'
@@ -36,14 +36,14 @@ export function createOperator(parts: {
   const { runtime, store, streams } = parts
   const view = (record: StoredRecord): TaskRecord => toTaskRecord(record, store.durability)
 
-  const scopeOf = (options: StreamFilter | undefined): StreamScope => {
-    const { taskId, filter } = checkStreamOptions(options)
-    if (taskId === undefined) return { kind: 'all', filter }
+  const toStream = (options: StreamFilter | undefined): [StreamScope, StreamOpening] => {
+    const { taskId, filter, opening } = checkStreamOptions(options)
+    if (taskId === undefined) return [{ kind: 'all', filter }, opening]
     const authorise = async (): Promise<void> => {
       if (runtime.supervisor.live.has(taskId) || (await store.read(taskId)) !== undefined) return
       throw new TaskNotFoundError()
     }
-    return { kind: 'task', taskId, authorise }
+    return [{ kind: 'task', taskId, authorise }, opening]
   }
 
   return {
@@ -54,9 +54,10 @@ export function createOperator(parts: {
     },
 
     async list(filter) {
-      const page = await store.list(toListQuery(filter, undefined))
+      const query = toListQuery(filter, undefined)
+      const page = await store.list(query)
       const tasks = page.records.map(view)
-      return page.next === undefined ? { tasks } : { tasks, next: toListCursor('', page.next) }
+      return page.next === undefined ? { tasks } : { tasks, next: toListCursor(query.owner ?? '', page.next) }
     },
 
     async cancel(taskId, options) {
@@ -69,9 +70,9 @@ export function createOperator(parts: {
       return { count: 0, tasks: [{ taskId, status: record.status }] }
     },
 
-    events: (options) => streams.iterate(scopeOf(options), { after: options?.after, signal: options?.signal }),
+    events: (options) => streams.iterate(...toStream(options)),
 
-    events$: (options) => streams.observe(scopeOf(options), { after: options?.after, signal: options?.signal }),
+    events$: (options) => streams.observe(...toStream(options)),
 
     get live$() {
       return streams.observeLive(undefined, () =>

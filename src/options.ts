@@ -9,7 +9,8 @@ const MAX_QUOTED_CHARS = 80
 export function quote(value: unknown): string {
   let text: string
   try {
-    text = typeof value === 'string' ? JSON.stringify(value) : typeof value === 'function' ? 'a function' : String(value)
+    text =
+      typeof value === 'string' ? JSON.stringify(value) : typeof value === 'function' ? 'a function' : String(value)
   } catch {
     text = typeof value
   }
@@ -48,6 +49,12 @@ export function checkChoice<Choice extends string>(name: string, value: unknown,
   throw badOption(name, `one of ${choices.join(', ')}`, value)
 }
 
+/** A function; what it takes and gives is its caller's to see to. */
+export function checkFunction<Checked>(name: string, value: Checked): Checked {
+  if (typeof value === 'function') return value
+  throw badOption(name, 'a function', value)
+}
+
 export function checkBoolean(name: string, value: unknown): boolean {
   if (typeof value === 'boolean') return value
   throw badOption(name, 'a boolean', value)
@@ -65,7 +72,11 @@ export function checkSignal(name: string, value: unknown): AbortSignal {
 }
 
 /** An options object whose names are all known. `undefined` counts as no options. */
-export function checkOptionNames(name: string, value: unknown, known: readonly string[]): Readonly<Record<string, unknown>> {
+export function checkOptionNames(
+  name: string,
+  value: unknown,
+  known: readonly string[],
+): Readonly<Record<string, unknown>> {
   if (value === undefined) return {}
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw badOption(name, 'an object', value)
   for (const key of Object.keys(value)) {
@@ -138,7 +149,7 @@ export const SETTINGS_NAMES = [
 ] as const
 
 /** Only `undefined` means the default: anything else has to pass its check. */
-function orDefault(value: unknown, fallback: number): unknown {
+export function orDefault<Value>(value: Value | undefined, fallback: Value): Value {
   return value === undefined ? fallback : value
 }
 
@@ -166,7 +177,9 @@ export function toSettings(options: SettingsOptions): Settings {
     },
     retention: {
       maxFinished: checkLimit('retention.maxFinished', orDefault(retention['maxFinished'], 500)),
-      finishedMs: checkDuration('retention.finishedMs', orDefault(retention['finishedMs'], 86_400_000), { mayBeInfinite: true }),
+      finishedMs: checkDuration('retention.finishedMs', orDefault(retention['finishedMs'], 86_400_000), {
+        mayBeInfinite: true,
+      }),
       maxProgressEvents: checkLimit('retention.maxProgressEvents', orDefault(retention['maxProgressEvents'], 200)),
       maxOutputChars: checkLimit('retention.maxOutputChars', orDefault(retention['maxOutputChars'], 65_536)),
       maxResultBytes: checkLimit('retention.maxResultBytes', orDefault(retention['maxResultBytes'], 512 * 1024)),

@@ -1,8 +1,17 @@
 /** The options of reading verbs, checked. */
 import type { StopCause, TaskStatus } from '../machines/vocabulary.ts'
 import { fromListCursor } from './list-cursor.ts'
-import { badOption, checkChoice, checkDuration, checkLimit, checkOptionNames, checkSignal, checkText } from './options.ts'
-import type { TaskEvent } from './ports/task-event.ts'
+import {
+  badOption,
+  checkChoice,
+  checkDuration,
+  checkLimit,
+  checkOptionNames,
+  checkSignal,
+  checkText,
+} from './options.ts'
+import { TASK_EVENT_TYPES, type TaskEvent } from './ports/task-event.ts'
+import type { StreamOpening } from './events/streams.ts'
 import type { ListQuery } from './ports/task-store.ts'
 
 const MAX_PAGE = 1_000
@@ -32,22 +41,25 @@ export function toListQuery(filter: unknown, owner: string | undefined): ListQue
   const limit = given['limit'] === undefined ? DEFAULT_PAGE : Math.min(MAX_PAGE, checkLimit('limit', given['limit']))
   const query = {
     owner: owner ?? text('owner'),
-    status: given['status'] === undefined ? undefined : toStatuses(given['status']),
+    status: given['status'] === undefined ? undefined : toChoices('status', given['status'], STATUSES),
     parentId: text('parent'),
     rootId: text('tree'),
     tool: text('tool'),
     name: text('name')?.toLowerCase(),
     conversation: text('conversation'),
-    runId: correlation['runId'] === undefined ? undefined : checkText('correlation.runId', correlation['runId'], MAX_KEY_CHARS),
-    after: given['after'] === undefined ? undefined : fromListCursor(owner ?? '', given['after']),
+    runId:
+      correlation['runId'] === undefined
+        ? undefined
+        : checkText('correlation.runId', correlation['runId'], MAX_KEY_CHARS),
+    after: given['after'] === undefined ? undefined : fromListCursor(owner ?? text('owner') ?? '', given['after']),
     limit,
   }
   return withoutUndefined(query) as unknown as ListQuery
 }
 
-function toStatuses(value: unknown): readonly TaskStatus[] {
+function toChoices<Choice extends string>(name: string, value: unknown, choices: readonly Choice[]): readonly Choice[] {
   const values = Array.isArray(value) ? (value as unknown[]) : [value]
-  return values.map((status) => checkChoice('status', status, STATUSES))
+  return values.map((choice) => checkChoice(name, choice, choices))
 }
 
 function withoutUndefined(object: object): object {
@@ -65,32 +77,45 @@ export function checkWaitOptions(
   }
 }
 
-export function checkCancelOptions(options: unknown): { readonly reason: 'user' | 'superseded'; readonly note?: string } {
+export function checkCancelOptions(options: unknown): {
+  readonly reason: 'user' | 'superseded'
+  readonly note?: string
+} {
   const { reason, note } = checkOptionNames('options', options, ['reason', 'note'])
   const checkedReason: StopCause['reason'] & ('user' | 'superseded') =
     reason === undefined ? 'user' : checkChoice('reason', reason, ['user', 'superseded'])
-  return note === undefined ? { reason: checkedReason } : { reason: checkedReason, note: checkText('note', note, MAX_NOTE_CHARS) }
+  return note === undefined
+    ? { reason: checkedReason }
+    : { reason: checkedReason, note: checkText('note', note, MAX_NOTE_CHARS) }
 }
 
 export interface CheckedStream {
   readonly taskId: string | undefined
   readonly filter: ((event: TaskEvent) => boolean) | undefined
+  readonly opening: StreamOpening
 }
 
 export function checkStreamOptions(options: unknown): CheckedStream {
-  const known = ['after', 'signal', 'taskId', 'tree', 'tool', 'conversation', 'type']
+  const known = ['after', 'signal', 'heartbeatMs', 'taskId', 'tree', 'tool', 'conversation', 'type']
   const given = checkOptionNames('options', options, known)
   const { signal, tree, tool, conversation, type } = given
-  if (signal !== undefined) checkSignal('signal', signal)
+  const opening: StreamOpening = {
+    after: given['after'],
+    signal: signal === undefined ? undefined : checkSignal('signal', signal),
+    heartbeatMs: given['heartbeatMs'] === undefined ? undefined : checkDuration('heartbeatMs', given['heartbeatMs']),
+  }
+  for (const [name, value] of Object.entries({ tree, tool, conversation })) {
+    if (value !== undefined) checkText(name, value, MAX_KEY_CHARS)
+  }
   const taskId = given['taskId'] as string | undefined
   const isWhole = tree === undefined && tool === undefined && conversation === undefined && type === undefined
-  if (isWhole) return { taskId, filter: undefined }
+  if (isWhole) return { taskId, filter: undefined, opening }
   if (taskId !== undefined) throw badOption('options', 'either a taskId or filters', Object.keys(given).join(', '))
-  const types = type === undefined ? undefined : new Set(Array.isArray(type) ? (type as unknown[]) : [type])
+  const types = type === undefined ? undefined : new Set(toChoices('type', type, TASK_EVENT_TYPES))
   const filter = (event: TaskEvent): boolean =>
     (tree === undefined || event.rootId === tree) &&
     (tool === undefined || event.tool === tool) &&
     (conversation === undefined || event.conversation === conversation) &&
     (types === undefined || types.has(event.type))
-  return { taskId: undefined, filter }
+  return { taskId: undefined, filter, opening }
 }

@@ -7,10 +7,18 @@
  * 3. No verb reaches a task except through `findLive`, `findStored` or a list bound to the owner.
  */
 import { isFinalStatus, type StopCause } from '../machines/vocabulary.ts'
-import { toCheckedCall, type Call, type CallDefaults, type CallPlace, type CheckedCall } from './call-spec.ts'
+import {
+  createPlainSpecs,
+  toCheckedCall,
+  type Call,
+  type CallDefaults,
+  type CallPlace,
+  type CheckedCall,
+  type PlainSpecs,
+} from './call-spec.ts'
 import { requireTarget } from './delivery/targets.ts'
 import { ParentStoppingError, TaskCancelledError, TaskFailedError, TaskNotFoundError } from './errors.ts'
-import type { Streams, StreamScope } from './events/streams.ts'
+import type { StreamOpening, Streams, StreamScope } from './events/streams.ts'
 import { toTaskRecord } from './events/task-event-view.ts'
 import { createHandle } from './handle.ts'
 import { checkCancelOptions, checkStreamOptions, checkWaitOptions, toListQuery } from './queries.ts'
@@ -21,7 +29,7 @@ import type { RunOutcome, TaskHandle } from './ports/task-handle.ts'
 import type { StoredRecord, TaskRecord } from './ports/task-record.ts'
 import type { Session, SessionOptions, StreamFilter } from './ports/session.ts'
 import type { TaskStore } from './ports/task-store.ts'
-import type { LiveTask } from './runtime/live-task.ts'
+import type { LiveTask, TaskSpec } from './runtime/live-task.ts'
 import type { Redirects } from './runtime/redirects.ts'
 import { toStoredRecord } from './runtime/stored-record.ts'
 import { topTasks, type TaskRuntime } from './runtime/task-runtime.ts'
@@ -39,16 +47,27 @@ export interface SessionParts {
 
 const MAX_CONVERSATION_CHARS = 256
 
-export function createSession(parts: SessionParts, place: { readonly owner: string; readonly options: Partial<SessionOptions> }): Session {
+export function createSession(
+  parts: SessionParts,
+  place: { readonly owner: string; readonly options: Partial<SessionOptions> },
+): Session {
   const { runtime, store, streams, redirects, defaults } = parts
   const { owner, options: given } = place
   const conversation =
     given.conversation === undefined ? undefined : checkText('conversation', given.conversation, MAX_CONVERSATION_CHARS)
   const origin = given.origin === undefined ? undefined : requireTarget(given.origin, defaults.channels)
 
+  const plainSpecs = createPlainSpecs()
+
   const findLive = (taskId: unknown): LiveTask | undefined => {
     const task = typeof taskId === 'string' ? runtime.supervisor.live.get(taskId) : undefined
     return task?.spec.owner === owner ? task : undefined
+  }
+
+  /** A live task about which something can still be decided; one that is final but not yet public is none. */
+  const findOpen = (taskId: unknown): LiveTask | undefined => {
+    const live = findLive(taskId)
+    return live?.finalStatus === undefined ? live : undefined
   }
 
   const findStored = async (taskId: unknown): Promise<StoredRecord | undefined> => {
@@ -60,6 +79,13 @@ export function createSession(parts: SessionParts, place: { readonly owner: stri
     const record = await findStored(taskId)
     if (record === undefined) throw new TaskNotFoundError()
     return record
+  }
+
+  /** The record of a task that is not open, once its end is public. */
+  const requireEnded = async (taskId: unknown): Promise<StoredRecord> => {
+    const live = findLive(taskId)
+    if (live !== undefined) await runtime.whenEnded(live)
+    return requireStored(taskId)
   }
 
   /** Refuses ids that are not the owner's, and makes ephemeral calls that somebody asks about tasks of record. */
@@ -91,28 +117,30 @@ export function createSession(parts: SessionParts, place: { readonly owner: stri
 
   const toCause = (options: unknown, from: LiveTask | undefined): StopCause => {
     const { reason, note } = checkCancelOptions(options)
-    return { reason, actor: from?.taskId ?? owner, ...(note === undefined ? {} : { note }) }
+    const actor = from?.spec.owner === owner ? from.taskId : owner
+    return { reason, actor, ...(note === undefined ? {} : { note }) }
   }
 
-  const scopeOf = (options: StreamFilter | undefined): StreamScope => {
-    const { taskId, filter } = checkStreamOptions(options)
-    if (taskId === undefined) return { kind: 'owner', owner, filter }
+  const toStream = (options: StreamFilter | undefined): [StreamScope, StreamOpening] => {
+    const { taskId, filter, opening } = checkStreamOptions(options)
+    if (taskId === undefined) return [{ kind: 'owner', owner, filter }, opening]
     const authorise = (): void | Promise<void> =>
       findLive(taskId) === undefined ? requireStored(taskId).then(() => undefined) : undefined
-    return { kind: 'task', taskId, authorise }
+    return [{ kind: 'task', taskId, authorise }, opening]
   }
 
   /** A call made inside a task of the same owner joins that task's tree. */
   const here = (): CallPlace => {
     const running = runtime.runningTask()
-    return { owner, conversation, origin, parent: running?.spec.owner === owner ? running : undefined }
+    return running?.spec.owner === owner
+      ? { owner, conversation, origin, parent: running, plainSpecs: undefined }
+      : { owner, conversation, origin, parent: undefined, plainSpecs }
   }
 
-  const beginRun: Begin<RunOutcome<unknown>> = ({ spec, signal, cancelSignal }, parent) =>
-    runtime.run(spec, parent, { signal, cancelSignal })
+  const beginRun: Begin<RunOutcome<unknown>> = (checked, parent) => runtime.run({ ...checked, parent }, checked)
 
-  const beginSpawn: Begin<TaskHandle> = async ({ spec }, parent) =>
-    createHandle(session, (await runtime.spawn(spec, parent)).taskId)
+  const beginSpawn: Begin<TaskHandle> = async (checked, parent) =>
+    createHandle(session, (await runtime.spawn({ ...checked, parent })).taskId)
 
   const session: Session = {
     owner,
@@ -130,7 +158,8 @@ export function createSession(parts: SessionParts, place: { readonly owner: stri
       return record && view(record)
     },
 
-    handle: (taskId) => createHandle(session, taskId),
+    // What is no text names nothing: an absent id must not turn into the stream of everything.
+    handle: (taskId: unknown) => createHandle(session, typeof taskId === 'string' ? taskId : ''),
 
     async list(filter) {
       const page = await store.list(toListQuery(filter, owner))
@@ -153,9 +182,9 @@ export function createSession(parts: SessionParts, place: { readonly owner: stri
     async cancel(taskId, options) {
       const from = runtime.runningTask()
       const cause = toCause(options, from)
-      const live = findLive(taskId)
+      const live = findOpen(taskId)
       if (live !== undefined) return runtime.cancel([live], cause, from)
-      const { status } = await requireStored(taskId)
+      const { status } = await requireEnded(taskId)
       return { count: 0, tasks: [{ taskId, status }] }
     },
 
@@ -170,35 +199,37 @@ export function createSession(parts: SessionParts, place: { readonly owner: stri
     },
 
     async redirect(taskId, target) {
-      const live = findLive(taskId)
+      const live = findOpen(taskId)
       if (live !== undefined) return runtime.redirect(live, requireTarget(target, defaults.channels))
-      const stored = await requireStored(taskId)
+      const stored = await requireEnded(taskId)
       await redirects.redirectFinal(stored, requireTarget(target, defaults.channels))
     },
 
     async background(taskId) {
-      const live = findLive(taskId)
+      const live = findOpen(taskId)
       if (live !== undefined) return runtime.background(live)
-      return createTicket(await requireStored(taskId), { isSaved: true, durability: store.durability })
+      return createTicket(await requireEnded(taskId), { isSaved: true, durability: store.durability })
     },
 
     async attach(taskId, options) {
       const { waitMs, signal } = checkWaitOptions(options, defaults.settings.waitMs)
       signal?.throwIfAborted()
-      const live = findLive(taskId)
+      const live = findOpen(taskId)
       if (live !== undefined) return runtime.attach(live, { waitMs, signal })
-      const stored = await requireStored(taskId)
+      const stored = await requireEnded(taskId)
       return { kind: 'inline', value: toResult(stored), persisted: store.durability !== 'memory' }
     },
 
-    events: (options) => streams.iterate(scopeOf(options), { after: options?.after, signal: options?.signal }),
+    events: (options) => streams.iterate(...toStream(options)),
 
-    events$: (options) => streams.observe(scopeOf(options), { after: options?.after, signal: options?.signal }),
+    events$: (options) => streams.observe(...toStream(options)),
 
     get live$() {
       return streams.observeLive(owner, () => {
         const node = runtime.tree.findOwner(owner)
-        return node === undefined ? [] : descendantsOf(node).map((task) => view(task.log?.committed ?? toStoredRecord(task, 0)))
+        return node === undefined
+          ? []
+          : descendantsOf(node).map((task) => view(task.log?.committed ?? toStoredRecord(task, 0)))
       })
     },
 
@@ -210,6 +241,8 @@ export function createSession(parts: SessionParts, place: { readonly owner: stri
     stats: () => readStats(store, runtime.tree, owner),
 
     async hasRunning() {
+      // Those of this process are known without the store, which a promotion may just be on its way to.
+      if ((runtime.tree.findOwner(owner)?.childCount ?? 0) > 0) return true
       const { live } = await readStats(store, runtime.tree, owner)
       return live > 0
     },
@@ -220,7 +253,12 @@ export function createSession(parts: SessionParts, place: { readonly owner: stri
 type Begin<Result> = (checked: CheckedCall, parent: LiveTask | undefined) => Promise<Result>
 
 /** Checks a call and begins it. Its place is found before anything is awaited: later, other code may be running. */
-function launch<Result>(parts: SessionParts, call: Call, findPlace: () => CallPlace, begin: Begin<Result>): Promise<Result> {
+function launch<Result>(
+  parts: SessionParts,
+  call: Call,
+  findPlace: () => CallPlace,
+  begin: Begin<Result>,
+): Promise<Result> {
   try {
     const place = findPlace()
     const start = (checked: CheckedCall): Promise<Result> => {
@@ -243,6 +281,14 @@ function launch<Result>(parts: SessionParts, call: Call, findPlace: () => CallPl
 export function createDoor(parts: SessionParts): TaskDoor {
   const { runtime } = parts
   const sessions = new WeakMap<object, Session>()
+  /** By what the parent asked for: it has the owner, the conversation and the origin of its children. */
+  const plainSpecs = new WeakMap<TaskSpec, PlainSpecs>()
+
+  const plainSpecsBelow = (spec: TaskSpec): PlainSpecs => {
+    const known = plainSpecs.get(spec) ?? createPlainSpecs()
+    plainSpecs.set(spec, known)
+    return known
+  }
 
   const sessionOf = (owner: string): Session => {
     const node = runtime.tree.requireOwner(owner)
@@ -255,17 +301,17 @@ export function createDoor(parts: SessionParts): TaskDoor {
     const parent = runtime.supervisor.live.get(call.parentId)
     if (parent === undefined) throw new ParentStoppingError(call.parentId)
     const { owner, conversation, origin } = parent.spec
-    return { owner, conversation, origin, parent }
+    return { owner, conversation, origin, parent, plainSpecs: plainSpecsBelow(parent.spec) }
   }
 
   return {
     run: (call) =>
-      launch(parts, { kind: 'run', ...call }, placeOf(call), ({ spec, signal, cancelSignal }, parent) =>
-        runtime.run(spec, parent, { signal, cancelSignal }),
+      launch(parts, { kind: 'run', ...call }, placeOf(call), (checked, parent) =>
+        runtime.run({ ...checked, parent }, checked),
       ),
     spawn: (call) =>
-      launch(parts, { kind: 'spawn', ...call }, placeOf(call), async ({ spec }, parent) => {
-        const task = await runtime.spawn(spec, parent)
+      launch(parts, { kind: 'spawn', ...call }, placeOf(call), async (checked, parent) => {
+        const task = await runtime.spawn({ ...checked, parent })
         return createHandle(sessionOf(call.owner), task.taskId)
       }),
   }
@@ -273,7 +319,8 @@ export function createDoor(parts: SessionParts): TaskDoor {
 
 /** The value of an ended task, read from what was kept. @throws `task_failed`, `task_cancelled` */
 function toResult(record: StoredRecord): unknown {
-  if (record.status === 'failed' && record.failure !== undefined) throw new TaskFailedError(record.taskId, record.failure)
+  if (record.status === 'failed' && record.failure !== undefined)
+    throw new TaskFailedError(record.taskId, record.failure)
   if (record.status === 'cancelled') throw new TaskCancelledError(record.taskId, record.cause ?? { reason: 'user' })
   if (!isFinalStatus(record.status)) throw new TaskNotFoundError()
   return record.resultJson === undefined ? undefined : (JSON.parse(record.resultJson) as unknown)

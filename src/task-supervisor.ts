@@ -15,8 +15,10 @@ import {
   checkBoolean,
   checkChoice,
   checkDuration,
+  checkFunction,
   checkOptionNames,
   checkOwner,
+  orDefault,
   SETTINGS_NAMES,
   toSettings,
   type SettingsOptions,
@@ -92,6 +94,20 @@ export interface TaskSupervisor extends Session, AsyncDisposable {
 
 const LOCAL_OWNER = 'local'
 
+const STORE_METHODS = [
+  'commit',
+  'read',
+  'list',
+  'count',
+  'readEvents',
+  'readFeed',
+  'lastPosition',
+  'readOutbox',
+  'settleDelivery',
+  'prune',
+  'close',
+] as const
+
 const OPTION_NAMES = [
   ...SETTINGS_NAMES,
   'store',
@@ -123,15 +139,24 @@ const OPTION_NAMES = [
 export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskSupervisor {
   checkOptionNames('options', options, OPTION_NAMES)
   const settings = toSettings(options)
-  const channels = toChannelMap(checkOptionNames('channels', options.channels, Object.keys(options.channels ?? {})) as Record<string, Channel>)
-  const deliverTo = options.deliverTo === undefined ? [] : toTargets(options.deliverTo, channels)
-  const lineage = checkChoice('lineage', options.lineage ?? 'ambient', ['ambient', 'explicit'])
-  const memoise = checkBoolean('memoise', options.memoise ?? true)
-  const store = checkMethods('store', options.store ?? memoryStore(), ['commit', 'read', 'list', 'readEvents', 'readFeed'])
-  const logger = checkMethods('logger', options.logger ?? consoleLogger, ['warn', 'error'])
-  const clock = checkMethods('clock', options.clock ?? systemClock, ['now', 'monotonicMs', 'startTimer', 'soon'])
-  const createId = options.createId ?? randomId
-  const random01 = options.random01 ?? Math.random
+  const channels = toChannelMap(
+    checkOptionNames('channels', options.channels, Object.keys(options.channels ?? {})) as Record<string, Channel>,
+  )
+  const deliverTo = toTargets(options.deliverTo === undefined ? [] : options.deliverTo, channels)
+  const lineage = checkChoice('lineage', orDefault(options.lineage, 'ambient'), ['ambient', 'explicit'])
+  const memoise = checkBoolean('memoise', orDefault(options.memoise, true))
+  const store = checkMethods('store', options.store === undefined ? memoryStore() : options.store, STORE_METHODS)
+  const logger = toSafeLogger(checkMethods('logger', orDefault(options.logger, consoleLogger), ['warn', 'error']))
+  const clock = checkMethods('clock', orDefault(options.clock, systemClock), [
+    'now',
+    'monotonicMs',
+    'startTimer',
+    'soon',
+  ])
+  const createId = checkFunction('createId', orDefault(options.createId, randomId))
+  const random01 = checkFunction('random01', orDefault(options.random01, Math.random))
+
+  const inspect = options.inspect === undefined ? undefined : checkInspector(options.inspect)
 
   const counters = createCounters()
   const reportError = (error: unknown): void => {
@@ -158,7 +183,7 @@ export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskS
     counters,
     ambient: context,
     memoise,
-    inspect: options.inspect,
+    inspect,
     door: () => door,
     reportError,
   })
@@ -185,9 +210,14 @@ export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskS
     whenDelivered: deliveries.whenIdle,
     closeStore: () => store.close(),
   })
-  const shutdown = async (given?: ShutdownOptions): Promise<ShutdownReport> => {
-    const { graceMs } = checkOptionNames('options', given, ['graceMs'])
-    return shutDown(graceMs === undefined ? settings.graceMs : checkDuration('graceMs', graceMs))
+  // No async function: that would give each caller a promise of its own.
+  const shutdown = (given?: ShutdownOptions): Promise<ShutdownReport> => {
+    try {
+      const { graceMs } = checkOptionNames('options', given, ['graceMs'])
+      return shutDown(graceMs === undefined ? settings.graceMs : checkDuration('graceMs', graceMs))
+    } catch (error) {
+      return Promise.reject(error as Error)
+    }
   }
 
   const isLocal = store.durability === 'memory' && channels.size === 0
@@ -210,13 +240,14 @@ export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskS
 }
 
 function describe(members: object): PropertyDescriptorMap {
-  return Object.fromEntries(Object.entries(members).map(([name, value]) => [name, { value: value as unknown, enumerable: true }]))
+  return Object.fromEntries(
+    Object.entries(members).map(([name, value]) => [name, { value: value as unknown, enumerable: true }]),
+  )
 }
 
 /** The verbs of a session that has no owner: each says what is missing. */
 function refuseAll(session: Session): Session {
-  const error = (): TaskError =>
-    new TaskError('not_allowed', 'An owner is needed here: use tasks.session({ owner }).')
+  const error = (): TaskError => new TaskError('not_allowed', 'An owner is needed here: use tasks.session({ owner }).')
   const refusals = Object.keys(session).map((name): [string, PropertyDescriptor] => {
     const descriptor = Object.getOwnPropertyDescriptor(session, name)
     const throws = (): never => {
@@ -229,7 +260,27 @@ function refuseAll(session: Session): Session {
   return Object.defineProperties({}, Object.fromEntries(refusals)) as Session
 }
 
+/** A logger that throws has nobody to report it to, and must not break what it was told about. */
+function toSafeLogger(logger: Logger): Logger {
+  const log =
+    (level: keyof Logger): Logger['warn'] =>
+    (fields, message) => {
+      try {
+        logger[level](fields, message)
+      } catch {
+        // The one place to report it is the one that failed.
+      }
+    }
+  return { warn: log('warn'), error: log('error') }
+}
+
+/** An observer, or the function that is its `next`. */
+function checkInspector(inspect: Inspector): Inspector {
+  return typeof inspect === 'function' ? inspect : checkMethods('inspect', inspect, ['next'])
+}
+
 function checkMethods<Part extends object>(name: string, part: Part, methods: readonly (keyof Part & string)[]): Part {
+  if (typeof part !== 'object' || part === null) throw badOption(name, 'an object', part)
   for (const method of methods) {
     if (typeof part[method] !== 'function') throw badOption(`${name}.${method}`, 'a function', part[method])
   }

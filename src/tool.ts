@@ -62,7 +62,8 @@ function fromDefinition(tool: object): ResolvedTool {
       description === undefined ? undefined : checkText('tool.description', description, MAX_DESCRIPTION_CHARS),
     schema: checkSchema(definition['input']),
     policy: checkPolicy('tool.policy', definition['policy']),
-    run: checkRun('tool.run', definition['run']),
+    // Bound, because a definition may be an object whose `run` is a method.
+    run: checkRun('tool.run', definition['run']).bind(tool) as ToolFunction<never, unknown>,
   }
 }
 
@@ -122,4 +123,3 @@ export function checkCallPolicy(
     ...(durable === undefined ? {} : { durable: checkBoolean(at('durable'), durable) }),
   }
 }
-

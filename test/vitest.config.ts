@@ -5,6 +5,8 @@ import { createTallyReporter } from './support/tally-reporter.ts'
 const fromRoot = (path: string): string => fileURLToPath(new URL(`../${path}`, import.meta.url))
 
 const behaviour = ['test/behaviour/**/*.test.ts']
+const execArgv = ['--unhandled-rejections=strict', '--trace-warnings', '--expose-gc']
+const growth = ['test/growth/**/*.test.ts']
 
 export default defineConfig({
   root: fromRoot('.'),
@@ -19,7 +21,7 @@ export default defineConfig({
   test: {
     pool: 'forks',
     maxWorkers: 2,
-    execArgv: ['--unhandled-rejections=strict', '--trace-warnings', '--expose-gc'],
+    execArgv,
     setupFiles: ['test/support/strict-process.ts'],
     testTimeout: 15_000,
     reporters: ['default', createTallyReporter(process.env['TEST_TALLY_FILE'])],
@@ -41,8 +43,21 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: behaviour,
+          exclude: [...behaviour, ...growth],
           provide: { store: 'memory', memoise: true },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'growth',
+          include: growth,
+          provide: { store: 'memory', memoise: true },
+          // What is measured runs after everything else, alone, and with a young generation that one turn does not
+          // outgrow: a ratio tells how the code grows, not where the collector begins to copy.
+          sequence: { groupOrder: 1 },
+          maxWorkers: 1,
+          execArgv: [...execArgv, '--min-semi-space-size=64', '--max-semi-space-size=128'],
         },
       },
     ],

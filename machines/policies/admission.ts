@@ -39,7 +39,8 @@ export function decideAdmission(limits: AdmissionLimits, request: AdmissionReque
   const { phase, liveCount, parent, runIsCancelled } = request
   if (runIsCancelled) return { code: 'parent_stopping' }
   if (parent !== undefined) {
-    if (parent.isStopping || parent.status === 'stopping' || isFinalStatus(parent.status)) return { code: 'parent_stopping' }
+    if (parent.isStopping || parent.status === 'stopping' || isFinalStatus(parent.status))
+      return { code: 'parent_stopping' }
     if (phase === 'stopped') return { code: 'supervisor_closed' }
     if (parent.depth + 1 > limits.maxDepth) return { code: 'depth_exceeded', limit: limits.maxDepth }
     if (parent.liveChildren >= limits.maxChildren) return { code: 'children_exceeded', limit: limits.maxChildren }

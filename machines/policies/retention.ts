@@ -44,7 +44,10 @@ export interface FreshEvent {
 }
 
 /** The highest sequence number to trim so that both limits hold, or 0 when nothing has to go. */
-export function decideTrim(policy: FreshEventsPolicy, kept: { readonly events: readonly FreshEvent[]; readonly outputChars: number }): number {
+export function decideTrim(
+  policy: FreshEventsPolicy,
+  kept: { readonly events: readonly FreshEvent[]; readonly outputChars: number },
+): number {
   let trimTo = 0
   let remaining = kept.events.length
   let chars = kept.outputChars

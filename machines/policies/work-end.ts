@@ -3,7 +3,10 @@ import type { TaskChartEventType, WorkState } from '../vocabulary.ts'
 import type { OnChildFailure } from './lineage.ts'
 
 /** The event for the end of a task's own code while no stop has been decided. */
-export function decideWorkEnd(end: { readonly succeeded: boolean; readonly ownsLiveChildren: boolean }): TaskChartEventType {
+export function decideWorkEnd(end: {
+  readonly succeeded: boolean
+  readonly ownsLiveChildren: boolean
+}): TaskChartEventType {
   if (end.succeeded) return end.ownsLiveChildren ? 'work.completedWithChildren' : 'work.completed'
   return end.ownsLiveChildren ? 'work.failedWithChildren' : 'work.failed'
 }

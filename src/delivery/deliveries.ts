@@ -4,6 +4,7 @@
  * 1. A delivery is pending from the commit of the task's end on, and then delivered or failed; `settleDelivery` keeps it.
  * 2. A channel that throws, rejects or does not answer within `SEND_LIMIT_MS` fails its own delivery alone.
  */
+import { messageOf } from '../errors.ts'
 import type { Channel } from '../ports/channel.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Deadlines } from '../ports/deadlines.ts'
@@ -62,7 +63,7 @@ export function createDeliveries(parts: {
       await send(record, entry)
       settled = { ...entry, state: 'delivered', settledAt: clock.now() }
     } catch (thrown) {
-      const error = (thrown instanceof Error ? thrown.message : String(thrown)).slice(0, MAX_ERROR_CHARS)
+      const error = messageOf(thrown).slice(0, MAX_ERROR_CHARS)
       logger.error({ taskId: entry.taskId, target: entry.target, error }, 'a result could not be delivered')
       settled = { ...entry, state: 'failed', settledAt: clock.now(), error }
     }

@@ -1,6 +1,6 @@
 /** Where a result goes, as text: `channel` or `channel:id`. */
 import { TaskError } from '../errors.ts'
-import { quote } from '../options.ts'
+import { badOption, quote } from '../options.ts'
 import type { Channel, DeliveryTarget } from '../ports/channel.ts'
 
 const MAX_TARGET_CHARS = 512
@@ -19,7 +19,7 @@ export function parseTarget(text: unknown): DeliveryTarget {
 }
 
 /** The target as it is kept: equal targets have equal texts. */
-export function formatTarget({ channel, id }: DeliveryTarget): string {
+function formatTarget({ channel, id }: DeliveryTarget): string {
   return id === '' ? channel : `${channel}:${id}`
 }
 
@@ -41,7 +41,8 @@ export function toChannelMap(channels: Readonly<Record<string, Channel>>): Reado
   for (const [name, channel] of Object.entries(channels)) {
     const folded = name.toLowerCase()
     if (!CHANNEL_NAME.test(folded)) throw new TypeError(`channels: ${quote(name)} is no channel name`)
-    if (typeof channel.send !== 'function') throw new TypeError(`channels.${name} has no send function`)
+    const send = (channel as Partial<Channel> | null | undefined)?.send
+    if (typeof send !== 'function') throw badOption(`channels.${name}.send`, 'a function', send)
     if (map.has(folded)) throw new TypeError(`channels: ${quote(name)} is there twice`)
     map.set(folded, channel)
   }

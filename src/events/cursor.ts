@@ -12,7 +12,8 @@ export interface CursorPlaces {
   readonly incarnation: string
   readonly seq: number
   readonly ownerPosition: number
-  readonly position: number
+  /** Absent in what an owner gets: the place among all events would tell how busy the others are. */
+  readonly position: number | undefined
   readonly taskTag: string
   readonly ownerTag: string
 }
@@ -20,14 +21,19 @@ export interface CursorPlaces {
 const FIELDS = 7
 const RADIX = 36
 
+/** Who a cursor is for: one owner, or whoever sees all. */
+export type CursorReach = 'owner' | 'all'
+
+const NO_POSITION = '-'
+
 /** The cursor of an event. */
-export function toCursor(incarnation: string, entry: FeedEntry): string {
+export function toCursor(incarnation: string, entry: FeedEntry, reach: CursorReach): string {
   const { event, record, ownerPosition, position } = entry
   const body = [
     incarnation,
     event.seq.toString(RADIX),
     ownerPosition.toString(RADIX),
-    position.toString(RADIX),
+    reach === 'all' ? position.toString(RADIX) : NO_POSITION,
     tagOf(record.taskId),
     tagOf(record.owner),
   ].join('.')
@@ -52,7 +58,7 @@ export function fromCursor(cursor: string): CursorPlaces {
     incarnation,
     seq: toPlace(seq),
     ownerPosition: toPlace(ownerPosition),
-    position: toPlace(position),
+    position: position === NO_POSITION ? undefined : toPlace(position),
     taskTag,
     ownerTag,
   }

@@ -71,7 +71,8 @@ export function openFeed(source: FeedSource, sink: FeedSink, start: FeedStart, d
   let hasOverflowed = false
   let isPauseTold = false
   let reconcile: { disarm(): void } | undefined
-  const seenOfEphemeral = new Map<string, number>()
+  /** Of each ephemeral call that lives: which of its events were handed on, from the first seen to the last. */
+  const seenOfEphemeral = new Map<string, { readonly from: number; to: number }>()
   const undo: (() => void)[] = []
 
   const isEnded = (): boolean => phase === 'ended'
@@ -87,7 +88,7 @@ export function openFeed(source: FeedSource, sink: FeedSink, start: FeedStart, d
     const seen = seenOfEphemeral.get(event.taskId)
     const isFinal = isFinalEventType(event.type)
     if (isFinal) seenOfEphemeral.delete(event.taskId)
-    if (seen === undefined || event.seq > seen) {
+    if (seen === undefined || event.seq < seen.from || event.seq > seen.to) {
       if (start.filter === undefined || start.filter(event)) sink.push(event)
     }
     if (isFinal && source.taskId !== undefined) {
@@ -98,8 +99,10 @@ export function openFeed(source: FeedSource, sink: FeedSink, start: FeedStart, d
 
   const markGap = async (from: number, to: number): Promise<void> => {
     const record = await source.record?.()
+    await sink.whenReady()
     if (phase === 'ended') return
-    const gap: StreamMark = record === undefined ? { type: 'stream.gap', from, to } : { type: 'stream.gap', from, to, record }
+    const gap: StreamMark =
+      record === undefined ? { type: 'stream.gap', from, to } : { type: 'stream.gap', from, to, record }
     sink.push(gap)
   }
 
@@ -109,7 +112,10 @@ export function openFeed(source: FeedSource, sink: FeedSink, start: FeedStart, d
       if (event.seq > place + 1) sink.push({ type: 'stream.gap', from: place + 1, to: event.seq - 1 })
       place = event.seq
     } else if (!isFinalEventType(event.type)) {
-      seenOfEphemeral.set(event.taskId, event.seq)
+      const seen = seenOfEphemeral.get(event.taskId)
+      if (seen === undefined || event.seq > seen.to + 1)
+        seenOfEphemeral.set(event.taskId, { from: event.seq, to: event.seq })
+      else seen.to = event.seq
     } else {
       seenOfEphemeral.delete(event.taskId)
     }
@@ -118,6 +124,12 @@ export function openFeed(source: FeedSource, sink: FeedSink, start: FeedStart, d
       stop()
       sink.end()
     }
+  }
+
+  /** Drops held events of ephemeral calls that were promoted since: they have their places among what was replayed. */
+  const dropPromoted = (): void => {
+    const placed = new Set(held.filter(({ event }) => event.ephemeral !== true).map(({ event }) => event.taskId))
+    held = held.filter(({ event }) => event.ephemeral !== true || !placed.has(event.taskId))
   }
 
   /** Hands on what is held, as far as it goes without a hole. */
@@ -142,6 +154,14 @@ export function openFeed(source: FeedSource, sink: FeedSink, start: FeedStart, d
     void replay()
   }
 
+  /** Something is held, so what comes before it is missing. */
+  const seekMissing = (): void => {
+    // One task's events are published in order, so a hole in its stream was trimmed and will not fill.
+    if (source.taskId !== undefined) return replayAgain()
+    reconcile?.disarm()
+    reconcile = deadlines.idleAfter(RECONCILE_MS, replayAgain, undefined)
+  }
+
   const hear: PublicationListener = (publication) => {
     isPauseTold = false
     if (phase === 'ended') return
@@ -162,21 +182,19 @@ export function openFeed(source: FeedSource, sink: FeedSink, start: FeedStart, d
       held = []
       hasOverflowed = true
       replayAgain()
-    } else if (phase === 'live' && held.length === 1) {
-      // One task's events are published in order, so a hole in its stream was trimmed and will not fill.
-      if (source.taskId !== undefined) replayAgain()
-      else reconcile = deadlines.idleAfter(RECONCILE_MS, replayAgain, undefined)
-    }
+    } else if (phase === 'live' && held.length === 1) seekMissing()
   }
 
   const readPage = async (): Promise<SourcePage> => {
     const page = await source.read(place, PAGE_SIZE)
     for (const entry of page.entries) {
-      if (isEnded()) return page
       const at = source.placeOf(entry)
       if (at > place + 1) await markGap(place + 1, at - 1)
+      const ready = sink.whenReady()
+      if (ready !== undefined) await ready
+      if (isEnded()) return page
       place = at
-      if (!isEnded()) handOn(source.toEvent(entry))
+      handOn(source.toEvent(entry))
     }
     if (!isEnded() && page.upTo > place) {
       await markGap(place + 1, page.upTo)
@@ -195,13 +213,14 @@ export function openFeed(source: FeedSource, sink: FeedSink, start: FeedStart, d
         page = await readPage()
         if (isEnded()) return
       }
+      phase = 'live'
+      dropPromoted()
+      drainHeld()
+      if (isEnded()) return
       if (page.isComplete === true) {
         stop()
         sink.end()
-        return
-      }
-      phase = 'live'
-      drainHeld()
+      } else if (held.length > 0) seekMissing()
     } catch (error) {
       if (isEnded()) return
       stop()

@@ -11,7 +11,7 @@ import type { TaskEvent } from '../ports/task-event.ts'
 import type { StoredRecord } from '../ports/task-record.ts'
 import type { FeedEntry } from '../ports/task-store.ts'
 import { toTaskEvent } from './task-event-view.ts'
-import { toCursor } from './cursor.ts'
+import { toCursor, type CursorReach } from './cursor.ts'
 
 /** A fact on its way to one listener. */
 export interface Publication {
@@ -41,6 +41,8 @@ export interface Hub {
   onEnd(taskId: string, listener: EndListener): () => void
   onPause(listener: () => void): () => void
   listenerCount(): number
+  /** Whether anybody listens to anything: while nobody does, a fact need not be told. */
+  hasListeners(): boolean
 }
 
 const EVERYBODY = 'all'
@@ -56,9 +58,10 @@ export function createHub(parts: {
   const ofAll = new EventEmitter()
   const ends = new EventEmitter()
   const pauses = new EventEmitter()
-  const emitters = [byTask, byOwner, ofAll, ends, pauses]
   const queue: (() => void)[] = []
   let isDispatching = false
+  /** Listeners of any kind: while there are none, a fact costs one comparison. */
+  let listening = 0
 
   /** Adds a guarded listener and gives its undo, which may be called at any time and more than once. */
   const add = (emitter: EventEmitter, key: string, listener: (...args: never[]) => void): (() => void) => {
@@ -72,9 +75,11 @@ export function createHub(parts: {
       }
     }
     emitter.on(key, guarded)
+    listening += 1
     return () => {
       if (!isListening) return
       isListening = false
+      listening -= 1
       emitter.off(key, guarded)
     }
   }
@@ -97,15 +102,21 @@ export function createHub(parts: {
   }
 
   const isWatched = (taskId: string, owner: string): boolean =>
-    ofAll.listenerCount(EVERYBODY) > 0 || byOwner.listenerCount(owner) > 0 || byTask.listenerCount(taskId) > 0
+    listening > 0 &&
+    (ofAll.listenerCount(EVERYBODY) > 0 || byOwner.listenerCount(owner) > 0 || byTask.listenerCount(taskId) > 0)
 
   const emit = (entry: FeedEntry, isEphemeral: boolean): void => {
     const { taskId, owner } = entry.record
-    const event = toTaskEvent(entry, isEphemeral ? undefined : toCursor(parts.incarnation(), entry))
-    const publication: Publication = { event, entry }
-    byTask.emit(taskId, publication)
-    byOwner.emit(owner, publication)
-    ofAll.emit(EVERYBODY, publication)
+    const viewFor = (reach: CursorReach): Publication => ({
+      event: toTaskEvent(entry, isEphemeral ? undefined : toCursor(parts.incarnation(), entry, reach)),
+      entry,
+    })
+    if (byTask.listenerCount(taskId) > 0 || byOwner.listenerCount(owner) > 0) {
+      const publication = viewFor('owner')
+      byTask.emit(taskId, publication)
+      byOwner.emit(owner, publication)
+    }
+    if (ofAll.listenerCount(EVERYBODY) > 0) ofAll.emit(EVERYBODY, viewFor('all'))
   }
 
   return {
@@ -132,7 +143,7 @@ export function createHub(parts: {
     onAll: (listener) => add(ofAll, EVERYBODY, listener),
     onEnd: (taskId, listener) => add(ends, taskId, listener),
     onPause: (listener) => add(pauses, EVERYBODY, listener),
-    listenerCount: () =>
-      emitters.reduce((sum, emitter) => sum + emitter.eventNames().reduce((n, key) => n + emitter.listenerCount(key), 0), 0),
+    listenerCount: () => listening,
+    hasListeners: () => listening > 0,
   }
 }

@@ -6,21 +6,24 @@
  * 2. A replay waits for the consumer; what is live does not.
  * 3. Leaving the loop, or the signal, ends the stream and frees all it holds.
  */
+import { onAbort } from '../abort-listeners.ts'
 import { StreamLaggedError } from '../errors.ts'
 import type { StreamItem } from '../ports/task-event.ts'
 import type { FeedSink } from './feed.ts'
 
-/** A replay pauses while more than this many items wait. */
-const REPLAY_AHEAD = 256
+/** A replay pauses while more than this many items wait, or as many as may wait at all. */
+const MAX_REPLAY_AHEAD = 256
 
 export function toIterator(
   open: (sink: FeedSink) => () => void,
   options: { readonly maxBuffered: number; readonly signal: AbortSignal | undefined; readonly onCut: () => void },
 ): AsyncIterableIterator<StreamItem> {
   const buffer: StreamItem[] = []
+  const replayAhead = Math.min(MAX_REPLAY_AHEAD, options.maxBuffered - 1)
   let outcome: { readonly error?: unknown } | undefined
   let lastCursor: string | undefined
   let close: (() => void) | undefined
+  let stopListening: (() => void) | undefined
   let isOpen = false
   let wakeReader: (() => void) | undefined
   let wakeReplay: (() => void) | undefined
@@ -33,13 +36,13 @@ export function toIterator(
   const finish = (result: { readonly error?: unknown }): void => {
     if (outcome !== undefined) return
     outcome = result
-    options.signal?.removeEventListener('abort', onAbort)
+    stopListening?.()
     close?.()
     wakeReplay?.()
     wake()
   }
 
-  const onAbort = (): void => {
+  const leave = (): void => {
     buffer.length = 0
     finish({})
   }
@@ -47,6 +50,8 @@ export function toIterator(
   const sink: FeedSink = {
     push(item) {
       if (outcome !== undefined) return
+      // A consumer that has something to read knows that the stream lives.
+      if (item.type === 'stream.heartbeat' && buffer.length > 0) return
       if (buffer.length >= options.maxBuffered) {
         options.onCut()
         finish({ error: new StreamLaggedError(cursorOfLast(buffer) ?? lastCursor) })
@@ -56,7 +61,7 @@ export function toIterator(
       wake()
     },
     whenReady() {
-      if (buffer.length <= REPLAY_AHEAD || outcome !== undefined) return undefined
+      if (buffer.length <= replayAhead || outcome !== undefined) return undefined
       return new Promise((resolve) => {
         wakeReplay = resolve
       })
@@ -68,7 +73,7 @@ export function toIterator(
   const start = (): void => {
     isOpen = true
     if (options.signal?.aborted === true) return finish({})
-    options.signal?.addEventListener('abort', onAbort)
+    stopListening = onAbort(options.signal, leave)
     close = open(sink)
     if (outcome !== undefined) close()
   }
@@ -77,7 +82,7 @@ export function toIterator(
     const item = buffer.shift()
     if (item !== undefined) {
       if ('cursor' in item && item.cursor !== undefined) lastCursor = item.cursor
-      if (buffer.length <= REPLAY_AHEAD) {
+      if (buffer.length <= replayAhead) {
         wakeReplay?.()
         wakeReplay = undefined
       }

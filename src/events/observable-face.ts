@@ -33,7 +33,9 @@ class GuardedObservable<T> extends Observable<T> {
       typeof observerOrNext === 'function'
         ? { next: observerOrNext, ...(error ? { error } : {}), ...(complete ? { complete } : {}) }
         : (observerOrNext ?? {})
-    const guard = <Args extends readonly unknown[]>(callback: (...args: Args) => unknown): ((...args: Args) => void) => {
+    const guard = <Args extends readonly unknown[]>(
+      callback: (...args: Args) => unknown,
+    ): ((...args: Args) => void) => {
       return (...args) => {
         try {
           const returned = callback(...args)
@@ -59,7 +61,10 @@ export interface Push<T> {
 }
 
 /** An observable that opens a stream for each subscriber. */
-export function toObservable<T>(open: (push: Push<T>) => () => void, reportError: (error: unknown) => void): Observable<T> {
+export function toObservable<T>(
+  open: (push: Push<T>) => () => void,
+  reportError: (error: unknown) => void,
+): Observable<T> {
   return new GuardedObservable<T>(reportError, (subscriber) =>
     open({
       next: (item) => subscriber.next(item),

@@ -1,13 +1,15 @@
 /** The streams a session or an operator may open: of one task, of an owner, of all. */
 import type { Observable } from 'rxjs'
+import { onAbort } from '../abort-listeners.ts'
 import { badOption } from '../options.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Deadlines } from '../ports/deadlines.ts'
 import type { StreamItem, TaskEvent } from '../ports/task-event.ts'
 import type { TaskRecord } from '../ports/task-record.ts'
 import type { TaskStore } from '../ports/task-store.ts'
-import { fromCursor, invalidCursor, tagOf, toCursor, type CursorPlaces } from './cursor.ts'
+import { fromCursor, invalidCursor, tagOf, toCursor, type CursorPlaces, type CursorReach } from './cursor.ts'
 import { openFeed, type FeedSink, type FeedSource, type FeedStart } from './feed.ts'
+import { withHeartbeat } from './heartbeat.ts'
 import type { Hub } from './hub.ts'
 import { toIterator } from './iterator-face.ts'
 import { toObservable } from './observable-face.ts'
@@ -24,9 +26,16 @@ export type StreamScope =
   | { readonly kind: 'owner'; readonly owner: string; readonly filter?: ((event: TaskEvent) => boolean) | undefined }
   | { readonly kind: 'all'; readonly filter?: ((event: TaskEvent) => boolean) | undefined }
 
+/** How a stream begins and what ends it. `after` is as its consumer gave it. */
+export interface StreamOpening {
+  readonly after: unknown
+  readonly signal: AbortSignal | undefined
+  readonly heartbeatMs: number | undefined
+}
+
 export interface Streams {
-  iterate(scope: StreamScope, options: { readonly after: unknown; readonly signal: AbortSignal | undefined }): AsyncIterableIterator<StreamItem>
-  observe(scope: StreamScope, options: { readonly after: unknown; readonly signal: AbortSignal | undefined }): Observable<StreamItem>
+  iterate(scope: StreamScope, opening: StreamOpening): AsyncIterableIterator<StreamItem>
+  observe(scope: StreamScope, opening: StreamOpening): Observable<StreamItem>
   /** The set of live tasks, whole: at once on subscription and after each change, at most once a turn. */
   observeLive(owner: string | undefined, read: () => readonly TaskRecord[]): Observable<readonly TaskRecord[]>
 }
@@ -41,14 +50,19 @@ export function createStreams(parts: {
   readonly reportError: (error: unknown) => void
 }): Streams {
   const { store, hub, clock, deadlines, maxBufferedEvents, reportError } = parts
-  const toEvent: FeedSource['toEvent'] = (entry) => toTaskEvent(entry, toCursor(store.incarnation, entry))
+  const toEventFor =
+    (reach: CursorReach): FeedSource['toEvent'] =>
+    (entry) =>
+      toTaskEvent(entry, toCursor(store.incarnation, entry, reach))
+  const toEvent = toEventFor('owner')
 
   const taskSource = (taskId: string, authorise: () => void | Promise<void>): FeedSource => ({
     taskId,
     authorise,
     async read(after, limit) {
-      const entries = await store.readEvents({ taskId, afterSeq: after, limit })
+      // The record first: what it says to be there, the events read after it have or have lost.
       const record = await store.read(taskId)
+      const entries = await store.readEvents({ taskId, afterSeq: after, limit })
       const isLast = entries.length < limit
       // An ephemeral call has no record; what is known of it comes live.
       const isComplete = isLast && (record === undefined ? !hub.isLive(taskId) : record.endedAt !== undefined)
@@ -77,7 +91,7 @@ export function createStreams(parts: {
     taskId: undefined,
     read: (after, limit) => store.readFeed({ after, limit }),
     placeOf: (entry) => entry.position,
-    toEvent,
+    toEvent: toEventFor('all'),
     listen: (listener) => hub.onAll(listener),
     onPause: (listener) => hub.onPause(listener),
   }
@@ -106,24 +120,40 @@ export function createStreams(parts: {
     if (typeof after === 'number' && scope.kind === 'task') {
       if (Number.isSafeInteger(after) && after >= 0) return from(after)
     }
-    if (typeof after !== 'string') throw badOption('after', "a cursor, 'now' or, for one task, a sequence number", after)
+    if (typeof after !== 'string')
+      throw badOption('after', "a cursor, 'now' or, for one task, a sequence number", after)
     const places = fromCursor(after)
     const place = placeIn(scope, places)
     return places.incarnation === store.incarnation ? from(place) : from(0, true)
   }
 
+  const open = (
+    source: FeedSource,
+    sink: FeedSink,
+    start: FeedStart,
+    heartbeatMs: number | undefined,
+  ): (() => void) => {
+    if (heartbeatMs === undefined) return openFeed(source, sink, start, deadlines)
+    const alive = withHeartbeat(sink, heartbeatMs, deadlines)
+    const close = openFeed(source, alive.sink, start, deadlines)
+    return () => {
+      alive.stop()
+      close()
+    }
+  }
+
   return {
-    iterate(scope, { after, signal }) {
+    iterate(scope, { after, signal, heartbeatMs }) {
       const start = toStart(scope, after)
       const source = sourceOf(scope)
-      return toIterator((sink) => openFeed(source, sink, start, deadlines), {
+      return toIterator((sink) => open(source, sink, start, heartbeatMs), {
         maxBuffered: maxBufferedEvents,
         signal,
         onCut: parts.onCut,
       })
     },
 
-    observe(scope, { after, signal }) {
+    observe(scope, { after, signal, heartbeatMs }) {
       const start = toStart(scope, after)
       const source = sourceOf(scope)
       return toObservable<StreamItem>((push) => {
@@ -132,14 +162,13 @@ export function createStreams(parts: {
           push.end()
           return () => undefined
         }
-        const close = openFeed(source, sink, start, deadlines)
-        const onAbort = (): void => {
+        const close = open(source, sink, start, heartbeatMs)
+        const stopListening = onAbort(signal, () => {
           close()
           push.end()
-        }
-        signal?.addEventListener('abort', onAbort)
+        })
         return () => {
-          signal?.removeEventListener('abort', onAbort)
+          stopListening()
           close()
         }
       }, reportError)
@@ -179,6 +208,7 @@ function placeIn(scope: StreamScope, places: CursorPlaces): number {
       if (places.ownerTag !== tagOf(scope.owner)) throw invalidCursor()
       return places.ownerPosition
     case 'all':
+      if (places.position === undefined) throw invalidCursor()
       return places.position
   }
 }

@@ -20,7 +20,8 @@ export function toTaskEvent(entry: FeedEntry, cursor: string | undefined): TaskE
     rootId: record.rootId,
     depth: record.depth,
   } as Mutable<TaskEvent>
-  if (record.name !== undefined) view.name = record.name
+  // A custom event has a name of its own.
+  if (record.name !== undefined && event.type !== 'task.custom') view.name = record.name
   if (record.conversation !== undefined) view.conversation = record.conversation
   if (record.correlation !== undefined) view.correlation = record.correlation
   if (record.parentId !== undefined) view.parentId = record.parentId

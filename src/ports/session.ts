@@ -95,7 +95,11 @@ export interface Session {
    * Starts a task of record in the background. Resolves once the store has it.
    * @throws as `run`, but for what the tool itself does
    */
-  spawn<Input, Output>(tool: Tool<Input, Output>, input: Input, options?: SpawnCall): Promise<TaskHandle<Awaited<Output>>>
+  spawn<Input, Output>(
+    tool: Tool<Input, Output>,
+    input: Input,
+    options?: SpawnCall,
+  ): Promise<TaskHandle<Awaited<Output>>>
   spawn<Output>(tool: Tool<undefined, Output>): Promise<TaskHandle<Awaited<Output>>>
   /** A copy of what is known of a task, or `undefined`. */
   get(taskId: string): Promise<TaskRecord | undefined>

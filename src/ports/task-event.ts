@@ -31,6 +31,25 @@ export interface TaskEventData {
 
 export type TaskEventType = keyof TaskEventData
 
+const TYPES: Readonly<Record<TaskEventType, true>> = {
+  'task.queued': true,
+  'task.started': true,
+  'task.backgrounded': true,
+  'task.attached': true,
+  'task.progress': true,
+  'task.output': true,
+  'task.custom': true,
+  'task.usage': true,
+  'task.redirected': true,
+  'task.finishing': true,
+  'task.stopping': true,
+  'task.completed': true,
+  'task.failed': true,
+  'task.cancelled': true,
+}
+
+export const TASK_EVENT_TYPES = Object.keys(TYPES) as readonly TaskEventType[]
+
 /** What every event says. */
 export interface TaskEventBase {
   readonly taskId: string
@@ -41,6 +60,7 @@ export interface TaskEventBase {
   readonly at: number
   readonly owner: string
   readonly tool: string
+  /** The task's name; in a custom event, that event's own. */
   readonly name?: string
   readonly conversation?: string
   readonly correlation?: Correlation
@@ -57,7 +77,9 @@ export interface TaskEventBase {
 }
 
 /** A fact about a task, as subscribers see it. */
-export type TaskEvent = { [Type in TaskEventType]: TaskEventBase & { readonly type: Type } & TaskEventData[Type] }[TaskEventType]
+export type TaskEvent = {
+  [Type in TaskEventType]: TaskEventBase & { readonly type: Type } & TaskEventData[Type]
+}[TaskEventType]
 
 /** Events that were once there are gone: `from` to `to`, both included. Numbers are `seq` or feed positions. */
 export interface StreamGap {
@@ -78,8 +100,13 @@ export interface StreamPaused {
   readonly type: 'stream.paused'
 }
 
+/** Nothing has happened for `heartbeatMs`; the stream lives. */
+export interface StreamHeartbeat {
+  readonly type: 'stream.heartbeat'
+}
+
 /** What a stream may yield besides events. It carries no `seq`. */
-export type StreamMark = StreamGap | StreamReset | StreamPaused
+export type StreamMark = StreamGap | StreamReset | StreamPaused | StreamHeartbeat
 
 /** Anything a stream yields. */
 export type StreamItem = TaskEvent | StreamMark
@@ -110,7 +137,7 @@ export function isFinalEventType(type: string): boolean {
 
 /** Whether the event is only interesting while fresh: it may be trimmed and leaves a gap in its place. */
 export function isFreshEventType(type: string): boolean {
-  return type === 'task.progress' || type === 'task.output' || type === 'task.custom'
+  return type === 'task.progress' || type === 'task.output' || type === 'task.usage' || type === 'task.custom'
 }
 
 /** Whether a stream item is an event of a task, not a mark. */

@@ -77,6 +77,8 @@ export interface StreamOptions {
   readonly after?: string | number
   /** Ends the stream. */
   readonly signal?: AbortSignal
+  /** Yields `stream.heartbeat` whenever nothing else came for so long, in milliseconds. @defaultValue none */
+  readonly heartbeatMs?: number
 }
 
 export interface CancelOptions {

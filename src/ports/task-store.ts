@@ -104,7 +104,11 @@ export interface TaskStore {
   /** In the order of creation. */
   list(query: ListQuery): Awaitable<ListPage>
   count(owner: string | undefined): Awaitable<Partial<Record<TaskStatus, number>>>
-  readEvents(read: { readonly taskId: string; readonly afterSeq: number; readonly limit: number }): Awaitable<readonly FeedEntry[]>
+  readEvents(read: {
+    readonly taskId: string
+    readonly afterSeq: number
+    readonly limit: number
+  }): Awaitable<readonly FeedEntry[]>
   /** Absent owner: the feed over all. */
   readFeed(read: { readonly owner?: string; readonly after: number; readonly limit: number }): Awaitable<FeedPage>
   /** The last position of a feed, 0 when it is empty. */
@@ -112,7 +116,11 @@ export interface TaskStore {
   readOutbox(taskId: string): Awaitable<readonly OutboxEntry[]>
   settleDelivery(entry: OutboxEntry): Awaitable<void>
   /** Drops finished tasks beyond the limits, oldest first, with their events. Says how many went and when to come back. */
-  prune(limits: { readonly maxFinished: number; readonly finishedMs: number; readonly now: number }): Awaitable<PruneReply>
+  prune(limits: {
+    readonly maxFinished: number
+    readonly finishedMs: number
+    readonly now: number
+  }): Awaitable<PruneReply>
   close(): Awaitable<void>
 }
 

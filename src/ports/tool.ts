@@ -89,6 +89,10 @@ export interface TaskContext {
   run<Input, Output>(tool: Tool<Input, Output>, input: Input, options?: RunCall): Promise<RunOutcome<Awaited<Output>>>
   run<Output>(tool: Tool<undefined, Output>): Promise<RunOutcome<Awaited<Output>>>
   /** Starts a child of this task in the background. */
-  spawn<Input, Output>(tool: Tool<Input, Output>, input: Input, options?: SpawnCall): Promise<TaskHandle<Awaited<Output>>>
+  spawn<Input, Output>(
+    tool: Tool<Input, Output>,
+    input: Input,
+    options?: SpawnCall,
+  ): Promise<TaskHandle<Awaited<Output>>>
   spawn<Output>(tool: Tool<undefined, Output>): Promise<TaskHandle<Awaited<Output>>>
 }

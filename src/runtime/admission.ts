@@ -22,6 +22,7 @@ const RETRY_AFTER_MS = 1_000
 
 export interface Birth {
   readonly spec: TaskSpec
+  readonly input: unknown
   readonly parent: LiveTask | undefined
   readonly caller: CallerState
 }
@@ -44,16 +45,21 @@ export function createAdmission(parts: {
   readonly journal: Journal
   readonly closedRuns: { add(key: string): void; has(key: string): boolean }
   readonly endUnstarted: (task: LiveTask) => void
+  readonly dropUnstarted: (task: LiveTask) => void
 }): Admission {
   const { supervisor, tree, journal, settings, closedRuns } = parts
 
-  const forget = (task: LiveTask): void => {
-    supervisor.forget(task)
-    tree.unlink(task)
+  /** The store has taken a task after it was refused: it is ended, as a task that nobody owns any more. */
+  const endLate = (task: LiveTask): void => {
+    if (supervisor.phase() === 'stopped') return
+    task.above = tree.requireOwner(task.spec.owner)
+    tree.link(task)
+    supervisor.register(task)
+    parts.endUnstarted(task)
   }
 
   return {
-    create({ spec, parent, caller }) {
+    create({ spec, input, parent, caller }) {
       const taskId = parts.createId()
       const lineage = decideLineage(taskId, parent, spec.correlation)
       const runId = lineage.correlation?.runId
@@ -72,6 +78,7 @@ export function createAdmission(parts: {
       const task = createLiveTask({
         taskId,
         spec,
+        input,
         ...lineage,
         above: parent ?? tree.requireOwner(spec.owner),
         createdAt: parts.clock.now(),
@@ -84,7 +91,7 @@ export function createAdmission(parts: {
 
     record(task, onAdmitted, onRefused) {
       if (journal.isPaused()) {
-        forget(task)
+        parts.dropUnstarted(task)
         onRefused(storeUnavailable())
         return
       }
@@ -93,13 +100,11 @@ export function createAdmission(parts: {
         claimsOf(task.spec),
         (answer) => {
           if (answer === 'admitted') return onAdmitted()
-          if (answer === 'claimed') {
-            forget(task)
-            return onRefused(new TaskError('name_taken', 'Another live task has this name.'))
-          }
-          onRefused(storeUnavailable())
+          parts.dropUnstarted(task)
+          const isTaken = answer === 'claimed'
+          onRefused(isTaken ? new TaskError('name_taken', 'Another live task has this name.') : storeUnavailable())
         },
-        (lateAnswer) => (lateAnswer === 'admitted' ? parts.endUnstarted(task) : forget(task)),
+        (lateAnswer) => void (lateAnswer === 'admitted' && endLate(task)),
       )
     },
 
@@ -116,7 +121,9 @@ function claimsOf({ owner, name }: TaskSpec): Claim[] {
 }
 
 function storeUnavailable(): TaskError {
-  return new TaskError('store_unavailable', 'The store does not answer; nothing was started.', { retryAfterMs: RETRY_AFTER_MS })
+  return new TaskError('store_unavailable', 'The store does not answer; nothing was started.', {
+    retryAfterMs: RETRY_AFTER_MS,
+  })
 }
 
 function toError(refusal: AdmissionRefusal, parent: LiveTask | undefined): TaskError {

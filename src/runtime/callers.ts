@@ -19,16 +19,23 @@ import { createLiveTicket } from './ticket.ts'
 export type DetachReason = TaskEventData['task.backgrounded']['reason']
 
 export interface Callers {
-  add(task: LiveTask, wait: { readonly waitMs: number; resolve(outcome: RunOutcome<unknown>): void; reject(error: unknown): void }): Caller
+  add(
+    task: LiveTask,
+    wait: { readonly waitMs: number; resolve(outcome: RunOutcome<unknown>): void; reject(error: unknown): void },
+  ): Caller
   /** Lets one caller go without an answer; the last one to go detaches the task. */
   leave(caller: Caller): void
   /** Gives every caller a ticket. Does nothing when nobody is attached. */
   detach(task: LiveTask, reason: DetachReason): void
+  /** Gives tickets to those whose patience ended before the task was admitted. */
+  answerLeaving(task: LiveTask): void
   /** A ticket for a task that is detached already. */
   whenTicket(task: LiveTask, give: (ticket: Ticket) => void): void
   /** Brings callers whose ticket is not out yet back before the task ends. */
   reattachBeforeEnd(task: LiveTask): void
   attachAgain(task: LiveTask): void
+  /** Refuses whoever waits for a task that never came to be. */
+  refuseAll(task: LiveTask, error: unknown): void
   /** Answers whoever is left, at the end of the task. */
   answerAll(task: LiveTask, isSaved: boolean): void
 }
@@ -48,13 +55,9 @@ export function createCallers(parts: {
 }): Callers {
   const { deadlines, journal, durability, send } = parts
 
-  const answerWithTickets = (task: LiveTask, isSaved: boolean): void => {
+  const answerWithTickets = (task: LiveTask, callers: Iterable<Caller>, isSaved: boolean): void => {
     const ticket = createLiveTicket(task, { isSaved, durability })
-    for (let caller: Caller | undefined = task.callers; caller !== undefined; caller = caller.next) {
-      caller.patience?.disarm()
-      caller.resolve({ kind: 'background', ticket })
-    }
-    task.callers = undefined
+    for (const caller of callers) caller.resolve({ kind: 'background', ticket })
   }
 
   const detach = (task: LiveTask, reason: DetachReason): void => {
@@ -63,9 +66,26 @@ export function createCallers(parts: {
     if (task.actor === undefined) task.lastCaller = 'detached'
     else send(task, DETACH_EVENT[reason])
     journal.append(task, 'task.backgrounded', { reason })
+    for (const caller of callersOf(task)) caller.isLeaving = true
+    answerLeaving(task)
+  }
+
+  const answerLeaving = (task: LiveTask): void => {
+    if (task.callers === undefined) return
     journal.whenKnown(task, (isSaved) => {
-      if (task.finalStatus === undefined && !isAttached(task)) answerWithTickets(task, isSaved)
+      if (task.finalStatus !== undefined) return
+      // Not admitted yet: its start or its refusal answers.
+      if (task.actor === undefined && !isSaved) return
+      // Whoever has attached meanwhile stays.
+      const leaving = [...callersOf(task)].filter((caller) => caller.isLeaving)
+      for (const caller of leaving) remove(caller)
+      answerWithTickets(task, leaving, isSaved)
     })
+  }
+
+  const hasStaying = (task: LiveTask): boolean => {
+    for (const caller of callersOf(task)) if (!caller.isLeaving) return true
+    return false
   }
 
   const remove = (caller: Caller): void => {
@@ -82,10 +102,10 @@ export function createCallers(parts: {
 
   const losePatience = (caller: Caller): void => {
     const { task } = caller
-    const isOnlyOne = task.callers === caller && caller.next === undefined
-    if (isOnlyOne) return detach(task, 'deadline')
+    caller.isLeaving = true
+    if (!hasStaying(task)) return detach(task, 'deadline')
     remove(caller)
-    caller.resolve({ kind: 'background', ticket: createLiveTicket(task, { isSaved: true, durability }) })
+    journal.whenKnown(task, (isSaved) => answerWithTickets(task, [caller], isSaved))
   }
 
   const attachAgain = (task: LiveTask): void => {
@@ -96,7 +116,7 @@ export function createCallers(parts: {
 
   return {
     add(task, { waitMs, resolve, reject }) {
-      const caller: Caller = { task, resolve, reject, patience: undefined, next: task.callers }
+      const caller: Caller = { task, resolve, reject, patience: undefined, isLeaving: false, next: task.callers }
       task.callers = caller
       if (waitMs !== Infinity) caller.patience = deadlines.after(waitMs, losePatience, caller)
       return caller
@@ -105,10 +125,12 @@ export function createCallers(parts: {
     leave(caller) {
       const { task } = caller
       remove(caller)
-      if (task.callers === undefined) detach(task, 'wait_ended')
+      if (!hasStaying(task)) detach(task, 'wait_ended')
     },
 
     detach,
+
+    answerLeaving,
 
     whenTicket(task, give) {
       journal.whenKnown(task, (isSaved) => give(createLiveTicket(task, { isSaved, durability })))
@@ -120,23 +142,41 @@ export function createCallers(parts: {
 
     attachAgain,
 
+    refuseAll(task, error) {
+      for (const caller of takeAll(task)) caller.reject(error)
+    },
+
     answerAll(task, isSaved) {
       if (task.callers === undefined) return
-      if (!isAttached(task)) return answerWithTickets(task, isSaved)
+      const callers = takeAll(task)
+      if (!isAttached(task)) return answerWithTickets(task, callers, isSaved)
       const persisted = isSaved && durability !== 'memory'
-      for (let caller: Caller | undefined = task.callers; caller !== undefined; caller = caller.next) {
-        caller.patience?.disarm()
+      for (const caller of callers) {
         if (task.finalStatus === 'completed') caller.resolve({ kind: 'inline', value: task.value, persisted })
         else caller.reject(toCallerError(task))
       }
-      task.callers = undefined
     },
   }
+}
+
+/** Those who await the task now, the youngest first. */
+function* callersOf(task: LiveTask): Generator<Caller> {
+  for (let caller = task.callers; caller !== undefined; caller = caller.next) yield caller
+}
+
+function takeAll(task: LiveTask): Caller[] {
+  const taken = [...callersOf(task)]
+  task.callers = undefined
+  for (const caller of taken) caller.patience?.disarm()
+  return taken
 }
 
 /** A tool's own error reaches a caller who is still there as it is. */
 function toCallerError(task: LiveTask): unknown {
   if (task.finalStatus === 'cancelled') return new TaskCancelledError(task.taskId, task.cause ?? { reason: 'user' })
   if (task.failure?.code === 'tool_error') return task.thrown
-  return new TaskFailedError(task.taskId, task.failure ?? { code: 'interrupted', name: 'TaskError', message: 'The task was lost.', retryable: true })
+  return new TaskFailedError(
+    task.taskId,
+    task.failure ?? { code: 'interrupted', name: 'TaskError', message: 'The task was lost.', retryable: true },
+  )
 }

@@ -83,6 +83,12 @@ export function createDeadlines(clock: Clock, reportError: (error: unknown) => v
       if (holding === 0) timer?.release()
     }
 
+    const dropTimer = (): void => {
+      timer?.cancel()
+      timer = undefined
+      timerDueMs = Infinity
+    }
+
     const expire = (): void => {
       timer = undefined
       timerDueMs = Infinity
@@ -99,8 +105,10 @@ export function createDeadlines(clock: Clock, reportError: (error: unknown) => v
           reportError(error)
         }
       }
-      if (agenda.earliest() === undefined) onIdle()
-      else watch()
+      if (agenda.earliest() !== undefined) return watch()
+      // What was armed and disarmed meanwhile has left its timer: it must not find this schedule again.
+      dropTimer()
+      onIdle()
     }
 
     const schedule: Schedule = {

@@ -1,5 +1,6 @@
 /** Errors of any kind as capped plain data. Nothing a tool throws can break or flood what keeps it. */
 import type { FailureCode, TaskFailure } from '../../machines/vocabulary.ts'
+import { deepFreeze } from './json.ts'
 
 const MAX_MESSAGE_CHARS = 4_000
 const MAX_NAME_CHARS = 100
@@ -13,7 +14,13 @@ export function toFailure(code: FailureCode, thrown: unknown): TaskFailure {
 
 /** A failure of the library's own making. */
 export function createFailure(code: FailureCode, message: string, cause?: TaskFailure): TaskFailure {
-  return Object.freeze({ code, name: 'TaskError', message, retryable: false, ...(cause === undefined ? {} : { cause }) })
+  return Object.freeze({
+    code,
+    name: 'TaskError',
+    message,
+    retryable: false,
+    ...(cause === undefined ? {} : { cause }),
+  })
 }
 
 function describe(code: FailureCode, thrown: unknown, causesLeft: number): TaskFailure {
@@ -63,7 +70,7 @@ function toPlain(value: unknown): unknown {
   if (value === undefined) return undefined
   try {
     const json = JSON.stringify(value)
-    return json === undefined || json.length > MAX_DETAILS_CHARS ? undefined : (JSON.parse(json) as unknown)
+    return json === undefined || json.length > MAX_DETAILS_CHARS ? undefined : deepFreeze(JSON.parse(json))
   } catch {
     // Details are a courtesy; what cannot be kept is left out.
     return undefined

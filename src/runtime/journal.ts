@@ -8,6 +8,8 @@
  * 1. Sequence numbers of a task are gapless from 1.
  * 2. What has a place in a feed is published after its commit, in the order of its numbers.
  * 3. `whenKnown` answers after the commit, or after `commitWaitMs` with `isSaved: false`, whichever is first.
+ * 4. A record says that its task has ended only in the commit that holds the terminal event.
+ * 5. The end of a task is written after the ends of the children it owned, also when those became known unsaved.
  */
 import { decideTrim } from '../../machines/policies/retention.ts'
 import { isFinalStatus } from '../../machines/vocabulary.ts'
@@ -15,7 +17,13 @@ import type { Hub } from '../events/hub.ts'
 import { createPipe } from '../events/pipe.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Deadlines } from '../ports/deadlines.ts'
-import { isFinalEventType, isFreshEventType, type StoredEvent, type TaskEventData, type TaskEventType } from '../ports/task-event.ts'
+import {
+  isFinalEventType,
+  isFreshEventType,
+  type StoredEvent,
+  type TaskEventData,
+  type TaskEventType,
+} from '../ports/task-event.ts'
 import type { Claim, Commit, CommitReply, FeedEntry, OutboxEntry } from '../ports/task-store.ts'
 import type { Settings } from '../options.ts'
 import type { Counters } from './counters.ts'
@@ -28,7 +36,14 @@ export type AdmissionAnswer = 'admitted' | 'claimed' | 'unknown'
 
 export interface Journal {
   /** Makes the task one of record before it starts. Its first event is `task.queued`. */
-  admit(task: LiveTask, claims: readonly Claim[], onAnswer: (answer: AdmissionAnswer) => void, onLate: (answer: AdmissionAnswer) => void): void
+  admit(
+    task: LiveTask,
+    claims: readonly Claim[],
+    onAnswer: (answer: AdmissionAnswer) => void,
+    onLate: (answer: AdmissionAnswer) => void,
+  ): void
+  /** Numbers the birth of an ephemeral call. A task of record has been admitted with it. */
+  begin(task: LiveTask): void
   /**
    * Makes an ephemeral call a task of record, with everything that has happened so far. It is written by the next
    * `append` or `save`, so that the reason of the promotion is in the same commit.
@@ -43,6 +58,8 @@ export interface Journal {
     data: TaskEventData[Type],
     outbox: readonly OutboxEntry[],
   ): void
+  /** Writes the end of a task only after all that is to be kept of a child, whose end is public but not kept yet. */
+  endAfter(task: LiveTask, child: LiveTask): void
   /** Calls back once all that was appended so far is kept, or is known to take too long. */
   whenKnown(task: LiveTask, onKnown: (isSaved: boolean) => void): void
   /** Whether the store does not answer just now. */
@@ -50,6 +67,9 @@ export interface Journal {
   /** Commits that came back, for those who act on them. */
   onCommitted(listener: (commit: Commit) => void): void
 }
+
+/** Most commits have no claims, releases and deliveries: they share that they have none. */
+const NONE: readonly never[] = Object.freeze([])
 
 export function createJournal(parts: {
   readonly clock: Clock
@@ -114,7 +134,7 @@ export function createJournal(parts: {
     waiting.onKnown(false)
   }
 
-  const publish = (commit: Commit, reply: Extract<CommitReply, { kind: 'committed' }>): void => {
+  const tell = (commit: Commit, reply: Extract<CommitReply, { kind: 'committed' }>): void => {
     const entries: FeedEntry[] = commit.events.map((event, index) => ({
       event,
       record: commit.record,
@@ -122,11 +142,11 @@ export function createJournal(parts: {
       position: reply.position + index,
     }))
     hub.publish(entries)
-    committed.push(commit)
   }
 
   const flush = (task: LiveTask, log: TaskLog): void => {
     if (log.refusal !== undefined || log.isInFlight || (log.pending.length === 0 && log.outbox.length === 0)) return
+    if (task.finalStatus !== undefined && (log.heldBy > 0 || !endsWithFinal(log.pending))) return
     const record = toStoredRecord(task, log.version + 1)
     const commit: Commit = {
       id: `${task.taskId}:${record.epoch}:${record.version}`,
@@ -140,9 +160,9 @@ export function createJournal(parts: {
     }
     log.isInFlight = true
     log.pending = []
-    log.outbox = []
-    log.claims = []
-    log.releases = []
+    log.outbox = NONE
+    log.claims = NONE
+    log.releases = NONE
     log.trimTo = 0
     appended.push({ commit, onReply: (reply) => finish(task, log, commit, reply) })
   }
@@ -153,7 +173,8 @@ export function createJournal(parts: {
       log.version = commit.record.version
       log.committed = commit.record
       log.committedSeq = commit.record.lastSeq
-      publish(commit, reply)
+      if (hub.hasListeners()) tell(commit, reply)
+      committed.push(commit)
     } else {
       // The task has lost its record, or never got one: nothing of it may be written any more.
       log.refusal = reply.kind
@@ -162,6 +183,20 @@ export function createJournal(parts: {
     settleWaiting(log)
     if (log.refusal === undefined) flush(task, log)
     else for (const waiting of log.waiting.splice(0)) giveUp(waiting)
+    if (log.holds.length > 0 && !isOwing(log)) {
+      const { holds } = log
+      log.holds = NONE
+      for (const above of holds) letGo(above)
+    }
+  }
+
+  /** Whether something of the task is still to be written. */
+  const isOwing = (log: TaskLog): boolean => log.refusal === undefined && (log.isInFlight || log.pending.length > 0)
+
+  const letGo = (above: LiveTask): void => {
+    if (above.log === undefined) return
+    above.log.heldBy -= 1
+    flush(above, above.log)
   }
 
   const whenKnown = (task: LiveTask, onKnown: (isSaved: boolean) => void): void => {
@@ -187,13 +222,15 @@ export function createJournal(parts: {
       isInFlight: false,
       refusal: undefined,
       pending,
-      outbox: [],
-      claims: [...claims],
-      releases: [],
+      outbox: NONE,
+      claims,
+      releases: NONE,
       held: claims,
       trimTo: 0,
       committed: undefined,
       committedSeq: 0,
+      heldBy: 0,
+      holds: NONE,
       waiting: [],
     }
     task.log = log
@@ -237,6 +274,10 @@ export function createJournal(parts: {
       whenKnown(task, answer)
     },
 
+    begin(task) {
+      if (task.log === undefined) append(task, 'task.queued', isWatched(task) ? queuedData(task) : {})
+    },
+
     promote(task) {
       if (task.log !== undefined) return
       const events: StoredEvent[] = []
@@ -256,13 +297,19 @@ export function createJournal(parts: {
     appendFinal(task, type, data, outbox) {
       const { log } = task
       if (log !== undefined) {
-        log.outbox.push(...outbox)
-        log.releases.push(...log.held)
+        log.outbox = outbox
+        log.releases = log.held
       }
       append(task, type, data)
     },
 
     whenKnown,
+
+    endAfter(task, child) {
+      if (task.log === undefined || child.log === undefined || !isOwing(child.log)) return
+      task.log.heldBy += 1
+      child.log.holds = [...child.log.holds, task]
+    },
 
     isPaused: writer.isPaused,
 
@@ -273,6 +320,11 @@ export function createJournal(parts: {
 /** Whether a promotion can tell the event again from what it knows, so that an ephemeral call need not keep it. */
 function isRetold(type: TaskEventType): boolean {
   return type === 'task.queued' || type === 'task.started' || isFinalEventType(type)
+}
+
+function endsWithFinal(events: readonly StoredEvent[]): boolean {
+  const last = events.at(-1)
+  return last !== undefined && isFinalEventType(last.type)
 }
 
 /** Whether a commit is the last of its task. */

@@ -1,4 +1,5 @@
 /** What can be kept: JSON, and nothing that JSON would silently change into something else. */
+import { messageOf } from '../errors.ts'
 
 export type Encoded =
   | { readonly kind: 'json'; readonly json: string | undefined; readonly bytes: number }
@@ -11,10 +12,11 @@ export type Encoded =
 export function encodeJson(value: unknown): Encoded {
   if (value === undefined) return { kind: 'json', json: undefined, bytes: 0 }
   try {
-    const json = JSON.stringify(value, refuseUnkeepable)
-    return { kind: 'json', json, bytes: Buffer.byteLength(json) }
+    // Its own `toJSON` may say that there is no value.
+    const json = JSON.stringify(value, refuseUnkeepable) as string | undefined
+    return { kind: 'json', json, bytes: json === undefined ? 0 : Buffer.byteLength(json) }
   } catch (error) {
-    return { kind: 'refused', why: error instanceof Error ? error.message : 'it cannot be written as JSON' }
+    return { kind: 'refused', why: messageOf(error) }
   }
 }
 
@@ -33,7 +35,8 @@ function refuseUnkeepable(this: unknown, _key: string, value: unknown): unknown 
   return value
 }
 
-function deepFreeze(value: unknown): unknown {
+/** Freezes plain data all the way down. */
+export function deepFreeze(value: unknown): unknown {
   const rest = [value]
   for (let next = rest.pop(); rest.length > 0 || next !== undefined; next = rest.pop()) {
     if (typeof next !== 'object' || next === null) continue

@@ -7,7 +7,7 @@
  * 3. After the chart is final nothing but the journal touches the task.
  */
 import type { ActorRefFrom } from 'xstate'
-import type { Correlation, OnChildFailure, OnParentEnd } from '../../machines/policies/lineage.ts'
+import type { Correlation } from '../../machines/policies/lineage.ts'
 import type { FreshEvent } from '../../machines/policies/retention.ts'
 import type { TaskMachine } from '../../machines/task.machine.ts'
 import type {
@@ -24,7 +24,7 @@ import { toTaskStatus } from '../../machines/vocabulary.ts'
 import type { Moment } from '../ports/deadlines.ts'
 import type { RunOutcome } from '../ports/task-handle.ts'
 import type { StoredEvent } from '../ports/task-event.ts'
-import type { StoredRecord, TaskProgress, TaskUsage } from '../ports/task-record.ts'
+import type { StoredPolicy, StoredRecord, TaskProgress, TaskUsage } from '../ports/task-record.ts'
 import type { Claim, OutboxEntry } from '../ports/task-store.ts'
 import type { ToolFunction } from '../ports/tool.ts'
 
@@ -41,11 +41,10 @@ export interface OwnerNode extends TreeNode {
   readonly owner: string
 }
 
-/** What a call asked for, checked and complete. */
+/** What a call asked for besides its input, checked and complete. Calls that ask for the same may share it. */
 export interface TaskSpec {
   readonly tool: string
   readonly run: ToolFunction<never, unknown>
-  readonly input: unknown
   readonly owner: string
   readonly conversation: string | undefined
   readonly origin: string | undefined
@@ -54,9 +53,7 @@ export interface TaskSpec {
   readonly metadata: Readonly<Record<string, unknown>> | undefined
   readonly correlation: Correlation | undefined
   readonly inlineMs: number
-  readonly timeoutMs: number
-  readonly onParentEnd: OnParentEnd
-  readonly onChildFailure: OnChildFailure
+  readonly policy: StoredPolicy
   readonly durable: boolean
   /** Where the result goes if nobody redirects it. */
   readonly targets: readonly string[]
@@ -70,6 +67,8 @@ export interface Caller {
   readonly reject: (error: unknown) => void
   /** The moment the caller stops waiting and takes a ticket. */
   patience: Moment | undefined
+  /** Its ticket is on the way. */
+  isLeaving: boolean
   next: Caller | undefined
 }
 
@@ -92,9 +91,9 @@ export interface TaskLog {
   version: number
   isInFlight: boolean
   pending: StoredEvent[]
-  outbox: OutboxEntry[]
-  claims: Claim[]
-  releases: Claim[]
+  outbox: readonly OutboxEntry[]
+  claims: readonly Claim[]
+  releases: readonly Claim[]
   /** What the task has claimed and gives back with its end. */
   held: readonly Claim[]
   /** Why the store will not have this task any more. */
@@ -102,6 +101,10 @@ export interface TaskLog {
   trimTo: number
   committed: StoredRecord | undefined
   committedSeq: number
+  /** Tasks below whose ends are not kept yet: until they are, the end of this one is not written. */
+  heldBy: number
+  /** Tasks above that this one holds. */
+  holds: readonly LiveTask[]
   waiting: { readonly seq: number; readonly onKnown: (isSaved: boolean) => void; patience: Moment | undefined }[]
 }
 
@@ -109,6 +112,8 @@ export interface LiveTask extends TreeNode {
   readonly kind: 'task'
   readonly taskId: string
   readonly spec: TaskSpec
+  /** A copy of what the caller gave; let go with the end of the code. */
+  input: unknown
   readonly parentId: string | undefined
   readonly rootId: string
   readonly depth: number
@@ -129,8 +134,6 @@ export interface LiveTask extends TreeNode {
 
   startedAt: number | undefined
   endedAt: number | undefined
-  /** Monotonic, as the deadlines count. */
-  startedMonotonicMs: number
   hardDeadline: Moment | undefined
   callers: Caller | undefined
   controller: AbortController | undefined
@@ -165,6 +168,7 @@ export interface LiveTask extends TreeNode {
 export interface Birth {
   readonly taskId: string
   readonly spec: TaskSpec
+  readonly input: unknown
   readonly above: TreeNode
   readonly parentId: string | undefined
   readonly rootId: string
@@ -179,6 +183,7 @@ export function createLiveTask(birth: Birth): LiveTask {
     kind: 'task',
     taskId: birth.taskId,
     spec: birth.spec,
+    input: birth.input,
     parentId: birth.parentId,
     rootId: birth.rootId,
     depth: birth.depth,
@@ -194,7 +199,6 @@ export function createLiveTask(birth: Birth): LiveTask {
     previousSibling: undefined,
     startedAt: undefined,
     endedAt: undefined,
-    startedMonotonicMs: 0,
     hardDeadline: undefined,
     callers: undefined,
     controller: undefined,
@@ -223,7 +227,9 @@ export function createLiveTask(birth: Birth): LiveTask {
 /** Where the chart stands; `queued` as long as the task has none. */
 function stateOf(task: LiveTask): TaskStateValue {
   if (task.finalStatus !== undefined) return task.finalStatus
-  return task.actor === undefined ? { live: { work: 'queued', caller: task.lastCaller } } : task.actor.getSnapshot().value
+  return task.actor === undefined
+    ? { live: { work: 'queued', caller: task.lastCaller } }
+    : task.actor.getSnapshot().value
 }
 
 export function statusOf(task: LiveTask): TaskStatus {

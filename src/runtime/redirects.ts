@@ -1,4 +1,5 @@
 /** Redirects of tasks that have ended: one more delivery, once per target. */
+import { isFinalStatus } from '../../machines/vocabulary.ts'
 import { TaskError } from '../errors.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { IdSource } from '../ports/id-source.ts'
@@ -24,10 +25,16 @@ export function createRedirects(parts: {
       const { taskId, owner } = found
       let record: StoredRecord | undefined = found
       for (let tries = 0; tries < MAX_TRIES && record !== undefined; tries += 1) {
+        // Its end is on its way to the store; a commit of ours would overtake it.
+        if (!isFinalStatus(record.status)) break
         const requested = await store.readOutbox(taskId)
         if (requested.some((entry) => entry.target === target)) return
         const version = record.version + 1
-        const next: StoredRecord = Object.freeze({ ...record, version, targets: [...record.targets, target] })
+        const next: StoredRecord = Object.freeze({
+          ...record,
+          version,
+          targets: Object.freeze([...record.targets, target]),
+        })
         const entry: OutboxEntry = {
           deliveryId: createId(),
           taskId,

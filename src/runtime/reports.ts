@@ -5,7 +5,7 @@
  * 2. What code says after its task is final is counted and goes nowhere.
  */
 import { TaskError } from '../errors.ts'
-import { badOption, checkText, quote } from '../options.ts'
+import { badOption, checkOptionNames, checkText, quote } from '../options.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Deadlines } from '../ports/deadlines.ts'
 import type { TaskProgress, TaskUsage } from '../ports/task-record.ts'
@@ -34,8 +34,11 @@ export function createReports(parts: {
   readonly journal: Journal
   readonly counters: Counters
   readonly progressMs: number
+  readonly maxOutputChars: number
 }): Reports {
   const { clock, deadlines, journal, counters, progressMs } = parts
+  /** A longer piece would be trimmed whole. */
+  const maxChunkChars = Math.min(MAX_PAYLOAD_BYTES, parts.maxOutputChars)
 
   const isTooLate = (task: LiveTask): boolean => {
     if (task.finalStatus === undefined) return false
@@ -94,14 +97,16 @@ export function createReports(parts: {
     output(task, chunk) {
       if (typeof chunk !== 'string') throw badOption('chunk', 'a string', chunk)
       if (isTooLate(task) || chunk === '') return
-      for (let at = 0; at < chunk.length; at += MAX_PAYLOAD_BYTES) {
-        journal.append(task, 'task.output', { chunk: chunk.slice(at, at + MAX_PAYLOAD_BYTES) })
+      for (let at = 0; at < chunk.length; at += maxChunkChars) {
+        journal.append(task, 'task.output', { chunk: chunk.slice(at, at + maxChunkChars) })
       }
     },
 
     usage(task, used) {
-      const tokens = checkAmount('tokens', used.tokens ?? 0)
-      const cost = checkAmount('cost', used.cost ?? 0)
+      if (typeof used !== 'object') throw badOption('usage', 'an object', used)
+      const { tokens: givenTokens = 0, cost: givenCost = 0 } = checkOptionNames('usage', used, ['tokens', 'cost'])
+      const tokens = checkAmount('usage.tokens', givenTokens)
+      const cost = checkAmount('usage.cost', givenCost)
       if (isTooLate(task)) return
       task.usage = Object.freeze({ tokens: (task.usage?.tokens ?? 0) + tokens, cost: (task.usage?.cost ?? 0) + cost })
       journal.append(task, 'task.usage', task.usage)
@@ -119,6 +124,7 @@ function checkAmount(name: string, value: unknown): number {
 function toProgress(report: ProgressReport): TaskProgress {
   if (typeof report === 'number') return Object.freeze({ fraction: checkFraction(report) })
   if (typeof report !== 'object' || report === null) throw badOption('progress', 'a fraction or an object', report)
+  checkOptionNames('progress', report, ['done', 'total', 'note'])
   const { done, total, note } = report
   if (done !== undefined) checkAmount('progress.done', done)
   if (total !== undefined) checkAmount('progress.total', total)

@@ -7,9 +7,9 @@ import type { Settings } from '../options.ts'
 import type { Deadlines, Moment } from '../ports/deadlines.ts'
 import type { TaskRuntime } from './task-runtime.ts'
 
-/** What became of the tasks that were live when the shutdown began. */
+/** What became of the tasks that were live when the shutdown began, and of those that started below them meanwhile. */
 export interface ShutdownReport {
-  /** Tasks that ended by themselves in time, however they ended. */
+  /** Tasks, of those that were live then, that ended by themselves in time, however they ended. */
   readonly completed: number
   /** Tasks that were cancelled because the grace was over. */
   readonly cancelled: number
@@ -43,7 +43,9 @@ export function createShutdown(parts: {
   const whenAllEnded = async (): Promise<void> => {
     while (supervisor.live.size > 0) {
       await Promise.all(
-        [...supervisor.live.values()].map((task) => new Promise<void>((resolve) => (task.endListeners ??= []).push(resolve))),
+        [...supervisor.live.values()].map(
+          (task) => new Promise<void>((resolve) => (task.endListeners ??= []).push(resolve)),
+        ),
       )
     }
   }
@@ -59,12 +61,14 @@ export function createShutdown(parts: {
 
   const shutDown = async (graceMs: number): Promise<ShutdownReport> => {
     supervisor.drain()
-    const liveAtStart = supervisor.live.size
+    const liveAtStart = [...supervisor.live.keys()]
     const abandonedBefore = counters.abandonedTasks
-    if (liveAtStart > 0) await within(graceMs, whenAllEnded())
+    if (liveAtStart.length > 0) await within(graceMs, whenAllEnded())
 
+    const completed = liveAtStart.filter((taskId) => !supervisor.live.has(taskId)).length
     const cancelled = supervisor.live.size
-    const roots = [...supervisor.live.values()].filter((task) => task.above.kind === 'owner')
+    // The youngest first, as everywhere in a stop.
+    const roots = [...supervisor.live.values()].filter((task) => task.above.kind === 'owner').reverse()
     // Twice the wait for the store: once for what children write, once for their parents.
     const limitMs = settings.graceMs + 2 * settings.commitWaitMs
     await within(limitMs, runtime.cancel(roots, { reason: 'shutdown' }, undefined))
@@ -75,7 +79,7 @@ export function createShutdown(parts: {
     deadlines.close()
     await parts.closeStore()
     return {
-      completed: Math.max(0, liveAtStart - cancelled),
+      completed,
       cancelled,
       abandoned: counters.abandonedTasks - abandonedBefore,
       unsaved,

@@ -36,7 +36,7 @@ export interface StopOrder {
 }
 
 export interface AcceptedStop {
-  /** The roots and everything below, deepest first. */
+  /** The roots and everything below that is not final, deepest first. */
   readonly members: readonly LiveTask[]
   /** Calls back when every signal is out. */
   whenSignalled(done: () => void): void
@@ -44,6 +44,8 @@ export interface AcceptedStop {
 
 export interface Stopping {
   accept(order: StopOrder): AcceptedStop
+  /** Why a task is stopped that an accepted stop has reached. */
+  causeOf(task: LiveTask, stop: Stop): StopCause
   /** Makes a stopping task final if nothing holds it any more. */
   settle(task: LiveTask): void
   /** Has to be called for every task that became final. */
@@ -91,13 +93,17 @@ export function createStopping(parts: {
     parts.ambient.enter(parts.contextOf(task), () => controller.abort(new TaskStoppedError(task.taskId, cause)))
   }
 
+  const causeOf = (task: LiveTask, stop: Stop): StopCause => {
+    if (stop.roots.has(task)) return stop.cause
+    return Object.freeze({ reason: 'parent', ...(task.parentId === undefined ? {} : { actor: task.parentId }) })
+  }
+
   const signal = (task: LiveTask): void => {
     const { stop } = task
     if (stop === undefined || task.actor === undefined || isStopping(task)) return
-    const isRoot = stop.roots.has(task)
-    task.cause = isRoot ? stop.cause : { reason: 'parent', ...(task.parentId === undefined ? {} : { actor: task.parentId }) }
+    task.cause = causeOf(task, stop)
     if (task.cause.reason === 'timeout') task.failure ??= createFailure('timeout', 'The hard deadline has passed.')
-    send(task, isRoot ? stop.rootEvent : 'task.cancel')
+    send(task, stop.roots.has(task) ? stop.rootEvent : 'task.cancel')
     if (!isStopping(task)) return
     journal.append(task, 'task.stopping', { stopCause: task.cause })
     abort(task, task.cause)
@@ -121,10 +127,12 @@ export function createStopping(parts: {
 
   const expireGrace = (due: { readonly stop: Stop; readonly members: readonly LiveTask[] }): void => {
     due.stop.isGraceOver = true
-    inSlices(due.members, settle, () => {
-      const unreported = due.stop.abandonedCount - MAX_REPORTS
-      if (unreported > 0) logger.warn({ count: unreported }, 'more work ignores its signal; the tasks were let go')
-    })
+    inSlices(due.members, settle, () => undefined)
+  }
+
+  const reportRest = ({ abandonedCount }: Stop): void => {
+    const unreported = abandonedCount - MAX_REPORTS
+    if (unreported > 0) logger.warn({ count: unreported }, 'more work ignores its signal; the tasks were let go')
   }
 
   return {
@@ -138,7 +146,10 @@ export function createStopping(parts: {
         grace: undefined,
         abandonedCount: 0,
       }
-      const members = roots.flatMap((root) => [root, ...descendantsOf(root)]).reverse()
+      const members = roots
+        .flatMap((root) => [root, ...descendantsOf(root)])
+        .filter((task) => task.finalStatus === undefined)
+        .sort((a, b) => b.depth - a.depth)
       const reached = members.filter((task) => task.stop === undefined)
       for (const task of reached) task.stop = stop
       stop.liveCount = reached.length
@@ -158,12 +169,16 @@ export function createStopping(parts: {
       }
     },
 
+    causeOf,
+
     settle,
 
     noteEnd({ stop }) {
       if (stop === undefined) return
       stop.liveCount -= 1
-      if (stop.liveCount === 0) stop.grace?.disarm()
+      if (stop.liveCount > 0) return
+      stop.grace?.disarm()
+      reportRest(stop)
     },
   }
 }

@@ -57,7 +57,8 @@ export function createStoreWriter(parts: {
   }
 
   const retryLater = (pending: PendingCommit, failedAttempts: number, error: unknown): void => {
-    if (failedAttempts === 1) logger.error({ error, taskId: pending.commit.record.taskId }, 'the store failed; trying again')
+    if (failedAttempts === 1)
+      logger.error({ error, taskId: pending.commit.record.taskId }, 'the store failed; trying again')
     if (state === 'catchingUp') state = 'paused'
     else pause()
     const delayMs = backoffDelayMs(BACKOFF, { failedAttempts, random01: parts.random01() })

@@ -20,7 +20,7 @@ export function toStoredRecord(task: LiveTask, version: number): StoredRecord {
     targets: task.targets,
     version,
     lastSeq: task.lastSeq,
-    policy: { timeoutMs: spec.timeoutMs, onParentEnd: spec.onParentEnd, onChildFailure: spec.onChildFailure },
+    policy: spec.policy,
   }
   if (spec.name !== undefined) record.name = spec.name
   if (spec.description !== undefined) record.description = spec.description
@@ -31,7 +31,8 @@ export function toStoredRecord(task: LiveTask, version: number): StoredRecord {
   if (task.parentId !== undefined) record.parentId = task.parentId
   if (task.startedAt !== undefined) record.startedAt = task.startedAt
   if (task.endedAt !== undefined) record.endedAt = task.endedAt
-  else if (task.startedAt !== undefined && spec.timeoutMs !== Infinity) record.dueAt = task.startedAt + spec.timeoutMs
+  else if (task.startedAt !== undefined && spec.policy.timeoutMs !== Infinity)
+    record.dueAt = task.startedAt + spec.policy.timeoutMs
   if (task.progress !== undefined) record.progress = task.progress
   if (task.usage !== undefined) record.usage = task.usage
   if (task.cause !== undefined) record.cause = task.cause

@@ -7,7 +7,14 @@
  * 2. No code of a user runs inside this actor's transition. What has ended is collected, and taken by `takeEnded` once
  *    the transition is over.
  */
-import { createActor, type Actor, type ActorRefFrom, type AnyActorScope, type InspectionEvent, type Observer } from 'xstate'
+import {
+  createActor,
+  type Actor,
+  type ActorRefFrom,
+  type AnyActorScope,
+  type InspectionEvent,
+  type Observer,
+} from 'xstate'
 import { memoise } from '../../machines/memoise.ts'
 import { supervisorMachine, type SupervisorMachine } from '../../machines/supervisor.machine.ts'
 import { taskMachine } from '../../machines/task.machine.ts'
@@ -70,7 +77,11 @@ export function createSupervisorActor(options: {
   }
 
   const logic = Object.create(phases) as SupervisorMachine
-  logic.transition = (snapshot, event: SpawnEvent | TaskEndedEvent | Parameters<SupervisorMachine['transition']>[1], scope) => {
+  logic.transition = (
+    snapshot,
+    event: SpawnEvent | TaskEndedEvent | Parameters<SupervisorMachine['transition']>[1],
+    scope,
+  ) => {
     if (event.type === 'supervisor.spawn') spawnActor(event.task, scope)
     else if ('actorId' in event) noteEnd(event.actorId)
     else return phases.transition(snapshot, event, scope)

@@ -16,22 +16,25 @@ import type { Clock } from '../ports/clock.ts'
 import type { Deadlines } from '../ports/deadlines.ts'
 import type { IdSource } from '../ports/id-source.ts'
 import type { Logger } from '../ports/logger.ts'
-import { finalEventType, type TaskEventData } from '../ports/task-event.ts'
+import { finalEventType } from '../ports/task-event.ts'
 import type { Durability } from '../ports/task-record.ts'
-import type { OutboxEntry } from '../ports/task-store.ts'
 import type { TaskContext } from '../ports/tool.ts'
 import type { Ambient } from './ambient.ts'
 import { createCallers, type Callers } from './callers.ts'
 import type { Counters } from './counters.ts'
+import { finalDataOf, keepResult, outboxOf } from './endings.ts'
 import { createFailure, toFailure } from './failure.ts'
 import type { Journal } from './journal.ts'
-import { encodeJson } from './json.ts'
 import { isAttached, isStopping, parentOf, workOf, type LiveTask } from './live-task.ts'
 import type { Reports } from './reports.ts'
 import { createStopping, type Stopping } from './stopping.ts'
 import { toStoredRecord } from './stored-record.ts'
 import type { SupervisorActor } from './supervisor-actor.ts'
 import { childrenOf, type TreeIndex } from './tree-index.ts'
+import { callCode, type CodeOutcome } from './user-code.ts'
+
+/** Code that starts a task has that task's code on its own stack, this deep at most; deeper, code waits for its turn. */
+const MAX_NESTED_STARTS = 32
 
 export interface TaskActors {
   readonly callers: Callers
@@ -42,6 +45,8 @@ export interface TaskActors {
   start(task: LiveTask): void
   /** Ends a task whose admission came too late. */
   endUnstarted(task: LiveTask): void
+  /** Takes a task out that the store did not admit, and tells everybody who counts on its end. */
+  dropUnstarted(task: LiveTask): void
 }
 
 const CHART_EVENTS = Object.fromEntries(TASK_CHART_EVENTS.map((type) => [type, Object.freeze({ type })])) as {
@@ -65,8 +70,10 @@ export function createTaskActors(parts: {
   readonly graceMs: number
   readonly contextOf: (task: LiveTask) => TaskContext
 }): TaskActors {
-  const { clock, deadlines, supervisor, tree, journal, hub, counters, settings, reports } = parts
+  const { clock, deadlines, supervisor, tree, journal, hub, counters, reports } = parts
+  const { maxResultBytes } = parts.settings.retention
   let isEnding = false
+  let startsUnderWay = 0
 
   const send = (task: LiveTask, type: TaskChartEventType): void => {
     const { actor } = task
@@ -85,26 +92,13 @@ export function createTaskActors(parts: {
   const callers = createCallers({ deadlines, journal, durability: parts.durability, send })
   const stopping = createStopping({ ...parts, send })
 
-  /** Keeps the result of a task of record as JSON. Gives why it cannot be kept. */
-  const keepResult = (task: LiveTask, value: unknown): ReturnType<typeof createFailure> | undefined => {
-    if (task.log === undefined) return undefined
-    const encoded = encodeJson(value)
-    if (encoded.kind === 'refused') return createFailure('result_unserialisable', `The result cannot be kept: ${encoded.why}.`)
-    const { maxResultBytes } = settings.retention
-    if (encoded.bytes > maxResultBytes) {
-      return createFailure('result_too_large', `The result has ${encoded.bytes} bytes; ${maxResultBytes} are kept at most.`)
-    }
-    task.resultJson = encoded.json
-    return undefined
-  }
-
   /** What children do when their parent's code has succeeded or failed. */
   const settleChildren = (task: LiveTask, hasSucceeded: boolean): LiveTask[] => {
     if (task.childCount === 0) return []
     const toCancel: LiveTask[] = []
     for (const child of childrenOf(task)) {
-      if (child.spec.onParentEnd === 'detach') tree.detach(child)
-      else if (!hasSucceeded || child.spec.onParentEnd === 'cancel') toCancel.push(child)
+      if (child.spec.policy.onParentEnd === 'detach') tree.detach(child)
+      else if (!hasSucceeded || child.spec.policy.onParentEnd === 'cancel') toCancel.push(child)
     }
     return toCancel
   }
@@ -115,7 +109,7 @@ export function createTaskActors(parts: {
   }
 
   const succeed = (task: LiveTask, value: unknown): void => {
-    const refusal = keepResult(task, value)
+    const refusal = keepResult(task, value, maxResultBytes)
     if (refusal !== undefined) return fail(task, refusal, undefined)
     task.value = value
     const toCancel = settleChildren(task, true)
@@ -139,34 +133,19 @@ export function createTaskActors(parts: {
     cancelChildren(task, toCancel)
   }
 
-  const endCode = (task: LiveTask, outcome: { readonly value: unknown } | { readonly thrown: unknown }): void => {
+  const endCode = (task: LiveTask, outcome: CodeOutcome): void => {
     task.ownCodeEnded = true
+    task.input = undefined
     if (task.finalStatus !== undefined) {
       counters.lateOutcomes += 1
       return
     }
     if (isStopping(task)) {
       // What a stopped task returned is kept if it can be; that it cannot is no failure of its own.
-      if ('value' in outcome) keepResult(task, outcome.value)
+      if ('value' in outcome) keepResult(task, outcome.value, maxResultBytes)
       stopping.settle(task)
     } else if ('value' in outcome) succeed(task, outcome.value)
     else fail(task, toFailure('tool_error', outcome.thrown), outcome.thrown)
-  }
-
-  const callCode = (task: LiveTask): void => {
-    const { spec } = task
-    const context = parts.contextOf(task)
-    let returned: unknown
-    try {
-      returned = parts.ambient.enter(context, () => spec.run(spec.input as never, context))
-    } catch (thrown) {
-      return endCode(task, { thrown })
-    }
-    if (!isThenable(returned)) return endCode(task, { value: returned })
-    Promise.resolve(returned).then(
-      (value) => endCode(task, { value }),
-      (thrown: unknown) => endCode(task, { thrown }),
-    )
   }
 
   const passDeadline = (task: LiveTask): void => {
@@ -174,23 +153,37 @@ export function createTaskActors(parts: {
   }
 
   const start = (task: LiveTask): void => {
-    if (task.log === undefined) journal.append(task, 'task.queued', {})
+    journal.begin(task)
     supervisor.spawn(task)
-    if (task.lastCaller === 'detached') send(task, 'task.background')
-    else if (task.spec.inlineMs === 0) callers.detach(task, 'deadline')
+    if (task.lastCaller === 'detached') {
+      send(task, 'task.background')
+      callers.answerLeaving(task)
+    } else if (task.spec.inlineMs === 0) callers.detach(task, 'deadline')
+    if (startsUnderWay < MAX_NESTED_STARTS) begin(task)
+    else queueMicrotask(() => begin(task))
+  }
+
+  const begin = (task: LiveTask): void => {
+    // Cancelled while it was queued, by a subscriber or by the code above.
+    if (task.finalStatus !== undefined) return
     if (task.stop !== undefined) return endUnstarted(task)
     send(task, 'work.started')
     task.startedAt = clock.now()
-    task.startedMonotonicMs = clock.monotonicMs()
     journal.append(task, 'task.started', { attempt: 1 })
     // A subscriber may have stopped it on hearing of its start.
     if (isStopping(task)) {
       task.ownCodeEnded = true
       return stopping.settle(task)
     }
-    const { timeoutMs } = task.spec
+    const { timeoutMs } = task.spec.policy
     if (timeoutMs !== Infinity) task.hardDeadline = deadlines.after(timeoutMs, passDeadline, task)
-    callCode(task)
+    startsUnderWay += 1
+    try {
+      const as = { ambient: parts.ambient, context: parts.contextOf(task) }
+      callCode(task, as, (outcome) => endCode(task, outcome))
+    } finally {
+      startsUnderWay -= 1
+    }
   }
 
   const endUnstarted = (task: LiveTask): void => {
@@ -198,31 +191,8 @@ export function createTaskActors(parts: {
     task.ownCodeEnded = true
     const { stop } = task
     if (stop === undefined) task.cause = { reason: 'superseded', note: 'The store answered too late.' }
-    else task.cause = stop.roots.has(task) ? stop.cause : { reason: 'parent' }
+    else task.cause = stopping.causeOf(task, stop)
     send(task, 'task.cancel')
-  }
-
-  const outboxOf = (task: LiveTask): OutboxEntry[] => {
-    if (isAttached(task)) return []
-    return task.targets.map((target) => ({
-      deliveryId: parts.createId(),
-      taskId: task.taskId,
-      owner: task.spec.owner,
-      target,
-      requestedAt: task.endedAt ?? task.createdAt,
-      state: 'pending',
-    }))
-  }
-
-  const finalData = (task: LiveTask): TaskEventData['task.completed' | 'task.failed' | 'task.cancelled'] => {
-    const durationMs = Math.max(0, (task.endedAt ?? 0) - (task.startedAt ?? task.endedAt ?? 0))
-    const abandoned = task.abandoned ? { abandoned: true } : {}
-    if (task.finalStatus === 'failed') {
-      task.failure ??= createFailure('interrupted', 'The task was lost.')
-      return { durationMs, failure: task.failure, ...abandoned }
-    }
-    if (task.finalStatus === 'cancelled') return { durationMs, stopCause: (task.cause ??= { reason: 'user' }), ...abandoned }
-    return { durationMs }
   }
 
   /** The chart is final: nothing decides about the task any more, it only has to become known. */
@@ -232,16 +202,34 @@ export function createTaskActors(parts: {
     task.hardDeadline?.disarm()
     reports.flush(task)
     stopping.noteEnd(task)
-    journal.appendFinal(task, finalEventType(task.finalStatus), finalData(task), outboxOf(task))
+    journal.appendFinal(task, finalEventType(task.finalStatus), finalDataOf(task), outboxOf(task, parts.createId))
     journal.whenKnown(task, (isSaved) => publishEnd(task, isSaved))
   }
 
   const publishEnd = (task: LiveTask, isSaved: boolean): void => {
+    const parent = takeOut(task)
+    callers.answerAll(task, isSaved)
+    if (!isSaved && task.log !== undefined) hub.releaseEnd(toStoredRecord(task, task.log.version))
+    tellEnd(task, parent)
+  }
+
+  const dropUnstarted = (task: LiveTask): void => {
+    const parent = takeOut(task)
+    stopping.noteEnd(task)
+    task.stop = undefined
+    tellEnd(task, parent)
+  }
+
+  /** Takes a task out of the live ones. Gives its parent, if that still owns it. */
+  const takeOut = (task: LiveTask): LiveTask | undefined => {
     const parent = parentOf(task)
     supervisor.forget(task)
     tree.unlink(task)
-    callers.answerAll(task, isSaved)
-    if (!isSaved && task.log !== undefined) hub.releaseEnd(toStoredRecord(task, task.log.version))
+    if (parent !== undefined) journal.endAfter(parent, task)
+    return parent
+  }
+
+  const tellEnd = (task: LiveTask, parent: LiveTask | undefined): void => {
     const listeners = task.endListeners
     task.endListeners = undefined
     if (listeners !== undefined) for (const listener of listeners) listener()
@@ -254,13 +242,15 @@ export function createTaskActors(parts: {
     const event = decideChildEnd({
       work,
       childFailed: child.finalStatus === 'failed',
-      onChildFailure: parent.spec.onChildFailure,
+      onChildFailure: parent.spec.policy.onChildFailure,
       ownsLiveChildren: parent.childCount > 0,
       ownCodeEnded: parent.ownCodeEnded,
     })
     // Its own code still runs; whether it is let go is a matter of the grace.
     if (event === undefined) return stopping.settle(parent)
     if (event === 'child.failed') {
+      // A stop that was accepted before goes first, though its signal may still be on its way.
+      if (parent.stop !== undefined) return
       parent.failure ??= createFailure('child_failed', 'A child has failed.', child.failure)
       stopping.accept({ roots: [parent], cause: { reason: 'child_failed', actor: child.taskId }, rootEvent: event })
       return
@@ -269,16 +259,5 @@ export function createTaskActors(parts: {
     send(parent, event)
   }
 
-  return { callers, stopping, send, start, endUnstarted }
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return false
-  if (value instanceof Promise) return true
-  try {
-    return typeof (value as { then?: unknown }).then === 'function'
-  } catch {
-    // A getter that throws is the promise machinery's to report: it rejects with the same error.
-    return true
-  }
+  return { callers, stopping, send, start, endUnstarted, dropUnstarted }
 }

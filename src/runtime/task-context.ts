@@ -82,16 +82,39 @@ export function createTaskContexts(parts: { readonly reports: Reports; readonly 
       parts.reports.usage(this.#task, used)
     }
 
-    run<Input, Output>(tool: Tool<Input, Output>, input?: Input, options?: RunCall): Promise<RunOutcome<Awaited<Output>>> {
-      const call = { parentId: this.#task.taskId, owner: this.#task.spec.owner, tool: tool as Tool<never, unknown>, input, options }
+    run<Input, Output>(
+      tool: Tool<Input, Output>,
+      input?: Input,
+      options?: RunCall,
+    ): Promise<RunOutcome<Awaited<Output>>> {
+      const call = {
+        parentId: this.#task.taskId,
+        owner: this.#task.spec.owner,
+        tool: tool as Tool<never, unknown>,
+        input,
+        options,
+      }
       return parts.door().run(call) as Promise<RunOutcome<Awaited<Output>>>
     }
 
-    spawn<Input, Output>(tool: Tool<Input, Output>, input?: Input, options?: SpawnCall): Promise<TaskHandle<Awaited<Output>>> {
-      const call = { parentId: this.#task.taskId, owner: this.#task.spec.owner, tool: tool as Tool<never, unknown>, input, options }
+    spawn<Input, Output>(
+      tool: Tool<Input, Output>,
+      input?: Input,
+      options?: SpawnCall,
+    ): Promise<TaskHandle<Awaited<Output>>> {
+      const call = {
+        parentId: this.#task.taskId,
+        owner: this.#task.spec.owner,
+        tool: tool as Tool<never, unknown>,
+        input,
+        options,
+      }
       return parts.door().spawn(call) as Promise<TaskHandle<Awaited<Output>>>
     }
   }
+
+  // A task's code holds the context of its own task, never the means to make one for another.
+  Object.defineProperty(Context.prototype, 'constructor', { value: Object })
 
   return {
     contextOf: (task) => new Context(task),

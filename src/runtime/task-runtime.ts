@@ -4,7 +4,8 @@
  * A call's way: `run` or `spawn` → admission → (store) → task actor → journal → store → hub.
  */
 import type { StopCause } from '../../machines/vocabulary.ts'
-import { TaskError } from '../errors.ts'
+import { onAbort } from '../abort-listeners.ts'
+import { ParentStoppingError } from '../errors.ts'
 import type { Hub } from '../events/hub.ts'
 import type { TaskDoor } from '../ports/task-door.ts'
 import type { CancelReport, RunOutcome, Ticket } from '../ports/task-handle.ts'
@@ -18,7 +19,7 @@ import { createAdmission } from './admission.ts'
 import type { Ambient } from './ambient.ts'
 import type { Counters } from './counters.ts'
 import { createJournal, isFinalCommit, type Journal } from './journal.ts'
-import { isAttached, statusOf, type Caller, type LiveTask, type TaskSpec } from './live-task.ts'
+import { isAttached, statusOf, type Caller, type LiveTask, type TaskSpec, type TreeNode } from './live-task.ts'
 import { createRecentKeys } from './recent-keys.ts'
 import { createReports } from './reports.ts'
 import { createRetention } from './retention.ts'
@@ -26,11 +27,18 @@ import { createStoreWriter, type StoreWriter } from './store-writer.ts'
 import { createSupervisorActor, type Inspector, type SupervisorActor } from './supervisor-actor.ts'
 import { createTaskActors } from './task-actor.ts'
 import { createTaskContexts } from './task-context.ts'
-import { createTreeIndex, descendantsOf, type TreeIndex } from './tree-index.ts'
+import { childrenOf, createTreeIndex, descendantsOf, type TreeIndex } from './tree-index.ts'
 import { createWaits, type Waits } from './waits.ts'
 
 /** Cancelled runs that are remembered, so that nothing starts under them any more. */
 const MAX_CLOSED_RUNS = 10_000
+
+/** A checked call. */
+export interface RuntimeCall {
+  readonly spec: TaskSpec
+  readonly input: unknown
+  readonly parent: LiveTask | undefined
+}
 
 export interface CallSignals {
   readonly signal: AbortSignal | undefined
@@ -44,13 +52,18 @@ export interface TaskRuntime {
   readonly writer: StoreWriter
   readonly waits: Waits
   readonly counters: Counters
-  run(spec: TaskSpec, parent: LiveTask | undefined, signals: CallSignals): Promise<RunOutcome<unknown>>
-  spawn(spec: TaskSpec, parent: LiveTask | undefined): Promise<LiveTask>
+  run(call: RuntimeCall, signals: CallSignals): Promise<RunOutcome<unknown>>
+  spawn(call: RuntimeCall): Promise<LiveTask>
   /** `from`: the task whose code asks. Inside what it cancels, it hears of the signals only, not of its own end. */
   cancel(roots: readonly LiveTask[], cause: StopCause, from: LiveTask | undefined): Promise<CancelReport>
+  /** Resolves once the end of the task is public. */
+  whenEnded(task: LiveTask): Promise<void>
   closeRun(owner: string, runId: string): void
   background(task: LiveTask): Promise<Ticket>
-  attach(task: LiveTask, wait: { readonly waitMs: number; readonly signal: AbortSignal | undefined }): Promise<RunOutcome<unknown>>
+  attach(
+    task: LiveTask,
+    wait: { readonly waitMs: number; readonly signal: AbortSignal | undefined },
+  ): Promise<RunOutcome<unknown>>
   redirect(task: LiveTask, target: string): Promise<void>
   /** Makes an ephemeral call one of record. */
   promote(task: LiveTask): void
@@ -83,7 +96,14 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
   const tree = createTreeIndex()
   const writer = createStoreWriter({ ...parts, commitWaitMs: settings.commitWaitMs, onPause: () => hub.pause() })
   const journal = createJournal({ clock, deadlines, hub, writer, settings, counters })
-  const reports = createReports({ clock, deadlines, journal, counters, progressMs: settings.progressMs })
+  const reports = createReports({
+    clock,
+    deadlines,
+    journal,
+    counters,
+    progressMs: settings.progressMs,
+    maxOutputChars: settings.retention.maxOutputChars,
+  })
   const contexts = createTaskContexts({ reports, door: parts.door })
   const actors = createTaskActors({
     ...parts,
@@ -105,6 +125,7 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     journal,
     closedRuns: createRecentKeys(MAX_CLOSED_RUNS),
     endUnstarted: actors.endUnstarted,
+    dropUnstarted: actors.dropUnstarted,
   })
   const waits = createWaits({ store, hub, deadlines, live: supervisor.live })
   const retention = createRetention(parts)
@@ -118,9 +139,9 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     journal.save(task)
   }
 
-  const create = (spec: TaskSpec, parent: LiveTask | undefined, caller: LiveTask['lastCaller']): LiveTask => {
-    const task = admission.create({ spec, parent, caller })
-    if (parent !== undefined) promote(parent)
+  const create = (call: RuntimeCall, caller: LiveTask['lastCaller']): LiveTask => {
+    const task = admission.create({ ...call, caller })
+    if (call.parent !== undefined) promote(call.parent)
     return task
   }
 
@@ -143,14 +164,6 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
       count: members.length,
       tasks: members.map((task) => ({ taskId: task.taskId, status: task.finalStatus ?? statusOf(task) })),
     }
-  }
-
-  /** Calls back once when the signal aborts, until the undo is called. */
-  const onAbort = (signal: AbortSignal | undefined, listener: (reason: unknown) => void): (() => void) => {
-    if (signal === undefined) return () => undefined
-    const hear = (): void => listener(signal.reason)
-    signal.addEventListener('abort', hear, { once: true })
-    return () => signal.removeEventListener('abort', hear)
   }
 
   const addCaller = (
@@ -187,6 +200,13 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     return caller
   }
 
+  const runningTask = (): LiveTask | undefined => {
+    const task = contexts.taskOf(parts.ambient.current())
+    if (task === undefined || supervisor.live.has(task.taskId)) return task
+    if (task.finalStatus !== undefined) throw new ParentStoppingError(task.taskId)
+    return undefined
+  }
+
   return {
     supervisor,
     tree,
@@ -196,19 +216,25 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     counters,
     promote,
     cancel,
+    whenEnded,
 
-    run: (spec, parent, signals) =>
+    run: (call, signals) =>
       new Promise((resolve, reject) => {
-        const task = create(spec, parent, 'attached')
+        const { spec } = call
+        const task = create(call, 'attached')
         addCaller(task, spec.inlineMs === 0 ? Infinity : spec.inlineMs, signals, { resolve, reject })
         const isOfRecord = spec.durable || spec.inlineMs === 0 || spec.name !== undefined
         if (!isOfRecord) return actors.start(task)
-        admission.record(task, () => actors.start(task), reject)
+        admission.record(
+          task,
+          () => actors.start(task),
+          (error) => callers.refuseAll(task, error),
+        )
       }),
 
-    spawn: (spec, parent) =>
+    spawn: (call) =>
       new Promise((resolve, reject) => {
-        const task = create(spec, parent, 'detached')
+        const task = create(call, 'detached')
         const begin = (): void => {
           actors.start(task)
           resolve(task)
@@ -229,9 +255,20 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
         if (task.hasExplicitTarget) {
           return callers.whenTicket(task, (ticket) => resolve({ kind: 'background', ticket }))
         }
+        const leave = waits.enter([task], runningTask())
+        const settle = {
+          resolve(outcome: RunOutcome<unknown>) {
+            leave()
+            resolve(outcome)
+          },
+          reject(error: unknown) {
+            leave()
+            reject(error as Error)
+          },
+        }
         promote(task)
         callers.attachAgain(task)
-        addCaller(task, waitMs, { signal, cancelSignal: undefined }, { resolve, reject })
+        addCaller(task, waitMs, { signal, cancelSignal: undefined }, settle)
       }),
 
     redirect: (task, target) =>
@@ -244,13 +281,7 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
         journal.whenKnown(task, () => resolve())
       }),
 
-    runningTask() {
-      const context = parts.ambient.current()
-      const task = contexts.taskOf(context)
-      if (task === undefined || supervisor.live.has(task.taskId)) return task
-      if (task.finalStatus !== undefined) throw new TaskError('parent_stopping', 'The task that asks has ended.')
-      return undefined
-    },
+    runningTask,
 
     isInside() {
       const task = contexts.taskOf(parts.ambient.current())
@@ -263,7 +294,12 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
 export function topTasks(tree: TreeIndex, owner: string, runId: string | undefined): LiveTask[] {
   const node = tree.findOwner(owner)
   if (node === undefined) return []
-  const isMeant = (task: LiveTask): boolean => runId === undefined || task.correlation?.runId === runId
-  const meant = descendantsOf(node).filter(isMeant)
-  return meant.filter((task) => task.above.kind === 'owner' || !isMeant(task.above as LiveTask))
+  if (runId === undefined) return [...childrenOf(node)]
+  const covered = new Set<TreeNode>()
+  return descendantsOf(node).filter((task) => {
+    const isBelow = covered.has(task.above)
+    if (!isBelow && task.correlation?.runId !== runId) return false
+    covered.add(task)
+    return !isBelow
+  })
 }

@@ -41,6 +41,7 @@ function ticketText(ticket: {
   readonly status: string
   readonly target: string | undefined
 }): string {
-  const where = ticket.target === undefined ? 'Ask for its result later with this id.' : `Its result goes to ${ticket.target}.`
+  const where =
+    ticket.target === undefined ? 'Ask for its result later with this id.' : `Its result goes to ${ticket.target}.`
   return `The call to ${ticket.tool} goes on in the background as task ${ticket.taskId} (${ticket.status}). ${where}`
 }

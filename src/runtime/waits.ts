@@ -5,6 +5,7 @@
  * 2. Giving up, for whatever reason, ends the wait alone and leaves nothing behind.
  * 3. A task's code cannot wait for itself, for a task above it, or for one that waits for it.
  */
+import { onAbort } from '../abort-listeners.ts'
 import { TaskError, TaskNotFoundError, WaitTimeoutError } from '../errors.ts'
 import type { Hub } from '../events/hub.ts'
 import type { Deadlines } from '../ports/deadlines.ts'
@@ -20,6 +21,8 @@ export interface Wait {
 }
 
 export interface Waits {
+  /** The code of `waiter`, if it is a task's, waits for these tasks until the undo is called. @throws `wait_cycle` */
+  enter(tasks: readonly LiveTask[], waiter: LiveTask | undefined): () => void
   /**
    * The final records, as soon as `count` of the tasks have ended.
    * @throws `wait_timeout`, `wait_cycle`, `task_not_found`, or the reason of the signal
@@ -35,16 +38,26 @@ export function createWaits(parts: {
 }): Waits {
   const { store, hub, deadlines, live } = parts
 
+  const enter: Waits['enter'] = (tasks, waiter) => {
+    if (waiter === undefined) return () => undefined
+    if (tasks.some((task) => dependsOn(task, waiter))) {
+      throw new TaskError('wait_cycle', 'The task would wait for its own end.', { taskId: waiter.taskId })
+    }
+    for (const task of tasks) (task.awaitedBy ??= new Set()).add(waiter)
+    return () => {
+      for (const task of tasks) task.awaitedBy?.delete(waiter)
+    }
+  }
+
   return {
+    enter,
+
     whenEnded(taskIds, count, { waitMs, signal, waiter }) {
       if (signal?.aborted === true) return Promise.reject(toError(signal.reason))
       const awaited = taskIds.flatMap((taskId) => live.get(taskId) ?? [])
-      if (waiter !== undefined && awaited.some((task) => dependsOn(task, waiter))) {
-        return Promise.reject(new TaskError('wait_cycle', 'The task would wait for its own end.', { taskId: waiter.taskId }))
-      }
       return new Promise((resolve, reject) => {
         const ended = new Map<string, StoredRecord>()
-        const undo: (() => void)[] = []
+        const undo = [enter(awaited, waiter)]
         let isOver = false
 
         const leave = (): void => {
@@ -70,23 +83,13 @@ export function createWaits(parts: {
         }
 
         for (const taskId of taskIds) undo.push(hub.onEnd(taskId, take))
-        if (signal !== undefined) {
-          const onAbort = (): void => giveUp(signal.reason)
-          signal.addEventListener('abort', onAbort)
-          undo.push(() => signal.removeEventListener('abort', onAbort))
-        }
+        undo.push(onAbort(signal, giveUp))
         if (waitMs !== Infinity) {
           const patience = deadlines.after(waitMs, () => giveUp(new WaitTimeoutError(waitMs)), undefined)
           undo.push(() => patience.disarm())
         }
-        if (waiter !== undefined) {
-          for (const task of awaited) {
-            const awaitedBy = (task.awaitedBy ??= new Set())
-            awaitedBy.add(waiter)
-            undo.push(() => awaitedBy.delete(waiter))
-          }
-        }
-        for (const taskId of taskIds) look(taskId).catch(giveUp)
+        // A live task will be heard of; the store may not have it yet.
+        for (const taskId of taskIds) if (!live.has(taskId)) look(taskId).catch(giveUp)
       })
     },
   }
@@ -104,7 +107,7 @@ function dependsOn(task: LiveTask, waiter: LiveTask): boolean {
     if (visited.has(next)) continue
     visited.add(next)
     const parent = parentOf(next)
-    if (parent !== undefined && next.spec.onParentEnd !== 'detach') rest.push(parent)
+    if (parent !== undefined && next.spec.policy.onParentEnd !== 'detach') rest.push(parent)
     if (next.awaitedBy !== undefined) rest.push(...next.awaitedBy)
   }
   return false

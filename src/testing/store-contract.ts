@@ -37,7 +37,10 @@ function recordOf(taskId: string, fields: Partial<StoredRecord> = {}): StoredRec
 }
 
 /** The commit that brings a task to a record, with an event for each of its numbers after `fromSeq`. */
-function commitOf(record: StoredRecord, fields: Partial<Commit> & { readonly types?: readonly TaskEventType[] } = {}): Commit {
+function commitOf(
+  record: StoredRecord,
+  fields: Partial<Commit> & { readonly types?: readonly TaskEventType[] } = {},
+): Commit {
   const { types = ['task.queued'], ...rest } = fields
   return {
     id: `${record.taskId}:${record.version}`,
@@ -128,13 +131,22 @@ export const STORE_CONTRACT: readonly StoreContractCase[] = [
     for (const taskId of ['a', 'b', 'c']) await commit(store, commitOf(recordOf(taskId)))
     await commit(store, commitOf(recordOf('x', { owner: 'bob' })))
     const first = await store.readFeed({ owner: 'ann', after: 0, limit: 2 })
-    assert.deepEqual(first.entries.map((entry) => entry.record.taskId), ['a', 'b'])
+    assert.deepEqual(
+      first.entries.map((entry) => entry.record.taskId),
+      ['a', 'b'],
+    )
     assert.deepEqual([first.upTo, first.isLast], [2, false])
     const rest = await store.readFeed({ owner: 'ann', after: first.upTo, limit: 2 })
-    assert.deepEqual(rest.entries.map((entry) => entry.record.taskId), ['c'])
+    assert.deepEqual(
+      rest.entries.map((entry) => entry.record.taskId),
+      ['c'],
+    )
     assert.deepEqual([rest.upTo, rest.isLast], [3, true])
     const all = await store.readFeed({ after: 0, limit: 10 })
-    assert.deepEqual(all.entries.map((entry) => entry.position), [1, 2, 3, 4])
+    assert.deepEqual(
+      all.entries.map((entry) => entry.position),
+      [1, 2, 3, 4],
+    )
   }),
 
   contract('trimming drops fresh events, keeps the others, and leaves their places empty', async (store) => {
@@ -144,7 +156,10 @@ export const STORE_CONTRACT: readonly StoreContractCase[] = [
     await commit(store, commitOf(next, { types: ['task.output'], trimTo: 4 }))
     assert.deepEqual(await seqsOf(store, 'a'), [1, 2, 5, 6])
     const feed = await store.readFeed({ owner: 'ann', after: 0, limit: 10 })
-    assert.deepEqual(feed.entries.map((entry) => entry.ownerPosition), [1, 2, 5, 6])
+    assert.deepEqual(
+      feed.entries.map((entry) => entry.ownerPosition),
+      [1, 2, 5, 6],
+    )
     assert.equal(feed.upTo, 6)
   }),
 
@@ -157,6 +172,28 @@ export const STORE_CONTRACT: readonly StoreContractCase[] = [
     const end = recordOf('a', { version: 2, lastSeq: 2, status: 'completed', endedAt: BASE_AT })
     await commit(store, commitOf(end, { types: ['task.completed'], releases: [claim] }))
     await commit(store, commitOf(recordOf('b'), { id: 'b again', claims: [claim] }))
+  }),
+
+  contract('a claim is released by the task that holds it only', async (store) => {
+    const claim = { owner: 'ann', kind: 'name', key: 'reader' } as const
+    await commit(store, commitOf(recordOf('a'), { claims: [claim] }))
+    await commit(store, commitOf(recordOf('b'), { releases: [claim] }))
+    assert.deepEqual(await store.commit(commitOf(recordOf('c'), { claims: [claim] })), { kind: 'claimed', claim })
+  }),
+
+  contract('the events of a task are read after a number, oldest first, and no more than asked for', async (store) => {
+    const types: TaskEventType[] = ['task.queued', 'task.started', 'task.output', 'task.custom', 'task.progress']
+    await commit(store, commitOf(recordOf('a', { lastSeq: 5 }), { types }))
+    await commit(store, commitOf(recordOf('b')))
+    const seqs = async (afterSeq: number, limit: number): Promise<number[]> =>
+      (await store.readEvents({ taskId: 'a', afterSeq, limit })).map((entry) => entry.event.seq)
+    assert.deepEqual(await seqs(0, 2), [1, 2])
+    assert.deepEqual(await seqs(2, 2), [3, 4])
+    assert.deepEqual(await seqs(4, 2), [5])
+    assert.deepEqual(await seqs(5, 2), [])
+    assert.deepEqual(await seqs(9, 2), [])
+    const [last] = await store.readEvents({ taskId: 'a', afterSeq: 4, limit: 1 })
+    assert.deepEqual([last?.ownerPosition, last?.position, last?.record.taskId], [5, 5, 'a'])
   }),
 
   contract('lists are in the order of creation, filtered and paged', async (store) => {
@@ -184,7 +221,10 @@ export const STORE_CONTRACT: readonly StoreContractCase[] = [
     assert.equal(page.records.length, 3)
     assert.notEqual(page.next, undefined)
     const rest = await store.list({ owner: 'ann', limit: 3, after: page.next ?? 0 })
-    assert.deepEqual(rest.records.map((record) => record.taskId), ['t3'])
+    assert.deepEqual(
+      rest.records.map((record) => record.taskId),
+      ['t3'],
+    )
     assert.equal(rest.next, undefined)
     assert.equal((await store.list({ limit: 10 })).records.length, 5)
   }),
@@ -212,10 +252,13 @@ export const STORE_CONTRACT: readonly StoreContractCase[] = [
     await commit(store, commitOf(recordOf('a'), { outbox: [entry('d1'), entry('d2')] }))
     await store.settleDelivery({ ...entry('d1'), state: 'delivered', settledAt: BASE_AT + 1 })
     const outbox = await store.readOutbox('a')
-    assert.deepEqual(outbox.map(({ deliveryId, state }) => [deliveryId, state]), [
-      ['d1', 'delivered'],
-      ['d2', 'pending'],
-    ])
+    assert.deepEqual(
+      outbox.map(({ deliveryId, state }) => [deliveryId, state]),
+      [
+        ['d1', 'delivered'],
+        ['d2', 'pending'],
+      ],
+    )
     assert.deepEqual(await store.readOutbox('b'), [])
   }),
 
@@ -234,9 +277,15 @@ export const STORE_CONTRACT: readonly StoreContractCase[] = [
     const byAge = await store.prune({ maxFinished: 3, finishedMs: 1_000, now: BASE_AT + 1_004 })
     assert.equal(byAge.evicted, 2)
     const left = await store.list({ owner: 'ann', limit: 10 })
-    assert.deepEqual(left.records.map((record) => record.taskId), ['t0', 't5'])
+    assert.deepEqual(
+      left.records.map((record) => record.taskId),
+      ['t0', 't5'],
+    )
     const feed = await store.readFeed({ owner: 'ann', after: 0, limit: 10 })
-    assert.deepEqual(feed.entries.map((entry) => entry.ownerPosition), [1, 6])
+    assert.deepEqual(
+      feed.entries.map((entry) => entry.ownerPosition),
+      [1, 6],
+    )
     assert.equal((await store.count('ann')).completed, 1)
   }),
 ]

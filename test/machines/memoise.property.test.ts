@@ -24,8 +24,8 @@ const liveMoves = new Map(
 
 function pickEvent(snapshot: AnyMachineSnapshot, pick: number): TaskChartEventType {
   const moves = liveMoves.get(toStateName(snapshot.value as TaskStateValue)) ?? []
-  const choices = pick % 4 > 0 && moves.length > 0 ? moves : TASK_CHART_EVENTS
-  const event = choices[Math.floor(pick / 4) % choices.length]
+  const choices = pick % 2 > 0 && moves.length > 0 ? moves : TASK_CHART_EVENTS
+  const event = choices[Math.floor(pick / 2) % choices.length]
   if (event === undefined) throw new Error('nothing to pick from')
   return event
 }

@@ -42,28 +42,42 @@ function walkTo(logic: AnyStateMachine, types: string, input?: unknown): Actor<A
   return actor
 }
 
-const sharedValue = (actor: Actor<AnyStateMachine>): AnyMachineSnapshot => actor.getSnapshot() as AnyMachineSnapshot
+/** Every snapshot the logic reaches by the events of the vocabulary. */
+function reach(logic: AnyStateMachine): Set<AnyMachineSnapshot> {
+  const scope = createInertScope()
+  const reached = new Set([logic.getInitialSnapshot(scope) as AnyMachineSnapshot])
+  for (const from of reached) {
+    if (reached.size > 100) throw new Error('the snapshots do not come to an end')
+    for (const type of TASK_CHART_EVENTS) reached.add(logic.transition(from, { type }, scope))
+  }
+  return reached
+}
+
+const snapshotOf = (actor: Actor<AnyStateMachine>): AnyMachineSnapshot => actor.getSnapshot() as AnyMachineSnapshot
 
 describe('the memoised task machine', () => {
   test('answers every event of the vocabulary, in every live state, without asking the machine', () => {
     const { logic, stepsTaken } = watchTask()
     const scope = createInertScope()
-    const seen = new Set<AnyMachineSnapshot>()
     let pairs = 0
+    const live = [...reach(logic)].filter(({ status }) => status === 'active')
     const steps = stepsTaken(() => {
-      const toVisit = [logic.getInitialSnapshot(scope)]
-      for (let from = toVisit.pop(); from !== undefined; from = toVisit.pop()) {
-        if (from.status !== 'active' || seen.has(from)) continue
-        seen.add(from)
+      for (const from of live) {
         for (const type of TASK_CHART_EVENTS) {
-          toVisit.push(logic.transition(from, { type }, scope))
+          logic.transition(from, { type }, scope)
           pairs += 1
         }
       }
     })
-    expect(seen.size).toBe(18)
     expect(pairs).toBe(18 * TASK_CHART_EVENTS.length)
     expect(steps).toBe(0)
+  })
+
+  test('is built with one step of the machine for each live state and event', () => {
+    const machine = taskMachine.provide({}) as unknown as AnyStateMachine
+    const steps = countSteps(machine)
+    memoise(machine)
+    expect(steps.read()).toBe(18 * TASK_CHART_EVENTS.length)
   })
 
   test('asks the machine about an event it does not know, and stays where it is', () => {
@@ -93,15 +107,7 @@ describe('the memoised task machine', () => {
   })
 
   test('hands out frozen snapshots, as many as there are states', () => {
-    const logic = memoise(taskMachine) as unknown as AnyStateMachine
-    const scope = createInertScope()
-    const seen = new Set<AnyMachineSnapshot>()
-    const toVisit = [logic.getInitialSnapshot(scope)]
-    for (let from = toVisit.pop(); from !== undefined; from = toVisit.pop()) {
-      if (seen.has(from)) continue
-      seen.add(from)
-      for (const type of TASK_CHART_EVENTS) toVisit.push(logic.transition(from, { type }, scope))
-    }
+    const seen = reach(memoise(taskMachine) as unknown as AnyStateMachine)
     expect(seen.size).toBe(21)
     for (const snapshot of seen) expect(Object.isFrozen(snapshot)).toBe(true)
   })
@@ -182,6 +188,26 @@ describe('a step that reads or does something is taken by the machine', () => {
     expect(actor.getSnapshot().value).toBe('open')
   })
 
+  test('a guard behind a wildcard counts as one of the pair', () => {
+    let asked = 0
+    const { logic, stepsTaken } = watch(() =>
+      createMachine({
+        initial: 'a',
+        states: {
+          a: { on: { '*': { target: 'b', guard: () => (asked += 1) > 1 } } },
+          b: { on: { GO: 'a' } },
+        },
+      }),
+    )
+    expect(asked).toBe(0)
+    const actor = start(logic)
+    expect(stepsTaken(() => actor.send({ type: 'GO' }))).toBe(1)
+    expect(actor.getSnapshot().value).toBe('a')
+    expect(stepsTaken(() => actor.send({ type: 'GO' }))).toBe(1)
+    expect(actor.getSnapshot().value).toBe('b')
+    expect(asked).toBe(2)
+  })
+
   test('a guard that throws does so under the same name', () => {
     const create = (): AnyStateMachine =>
       createMachine({
@@ -218,7 +244,10 @@ describe('a step that reads or does something is taken by the machine', () => {
     ['entry actions and an invocation', 'GO', 'working', ['in working'], 2],
     ['initial actions', 'HELP', { helping: 'gently' }, ['gently'], 1],
     ['a delay', 'WAIT', 'waiting', [], 1],
-    ['`always`', 'DECIDE', 'idle', [], 1],
+    ['`always` and entry actions', 'DECIDE', 'idle', [], 1],
+    ['`always`', 'PASS', 'resting', [], 1],
+    ['exit actions', 'PART', 'parting', [], 1],
+    ['an invocation', 'MIND', 'minding', [], 1],
     ['the actions of a final state', 'END', 'ended', ['ended'], 1],
   ] as const)('%s', (_what, type, value, lines, steps) => {
     const watched = watch(actionMachine.create)
@@ -231,7 +260,19 @@ describe('a step that reads or does something is taken by the machine', () => {
   test('the machine of actions comes back to the table from each of them', () => {
     const { logic, stepsTaken } = watch(actionMachine.create)
     const actor = start(logic)
-    for (const there of ['SHOUT', 'TURN', 'SPIN', 'GO DONE', 'GO REST HOP', 'HELP HOP', 'WAIT REST HOP']) {
+    for (const there of [
+      'SHOUT',
+      'TURN',
+      'SPIN',
+      'GO DONE',
+      'GO REST HOP',
+      'HELP HOP',
+      'WAIT REST HOP',
+      'PASS',
+      'PART HOP',
+      'MIND HOP',
+      'MIND MIND HOP',
+    ]) {
       for (const type of there.split(' ')) actor.send({ type })
       if (actor.getSnapshot().value === 'resting') actor.send({ type: 'HOP' })
       expect([there, actor.getSnapshot().value]).toEqual([there, 'idle'])
@@ -284,6 +325,8 @@ describe('a step that reads or does something is taken by the machine', () => {
         expect([memoised?.status, memoised?.value, memoised?.error]).toEqual([real.status, real.value, real.error])
       }
     }
+    const actor = start(logic)
+    expect(stepsTaken(() => ['GO', 'xstate.error.actor.kid', 'GO'].forEach((type) => actor.send({ type })))).toBe(0)
   })
 
   test('the event `*` is refused as the machine refuses it', () => {
@@ -297,17 +340,17 @@ describe('a snapshot with something of its own is never answered from the table'
   test('a spawned child survives a plain step', () => {
     const { logic, stepsTaken } = watch(actionMachine.create)
     const actor = walkTo(logic, 'SPAWN')
-    const child = sharedValue(actor).children['spawned']
+    const child = snapshotOf(actor).children['spawned']
     expect(child).toBeDefined()
     expect(stepsTaken(() => actor.send({ type: 'HOP' }))).toBe(1)
     expect(actor.getSnapshot().value).toBe('resting')
-    expect(sharedValue(actor).children['spawned']).toBe(child)
+    expect(snapshotOf(actor).children['spawned']).toBe(child)
   })
 
   test('when the child is gone the table answers again', () => {
     const { logic, stepsTaken } = watch(actionMachine.create)
     const actor = walkTo(logic, 'SPAWN HOP DROP')
-    expect(sharedValue(actor).children).toEqual({})
+    expect(snapshotOf(actor).children).toEqual({})
     expect(stepsTaken(() => actor.send({ type: 'HOP' }))).toBe(0)
     const untouched = walkTo(logic, 'HOP HOP')
     expect(actor.getSnapshot()).toBe(untouched.getSnapshot())
@@ -316,7 +359,7 @@ describe('a snapshot with something of its own is never answered from the table'
   test('a remembered state is found again, and kept over plain steps', () => {
     const { logic, stepsTaken } = watch(historyMachine.create)
     const actor = walkTo(logic, 'tape.in PLAY FASTER EJECT')
-    expect(Object.keys(sharedValue(actor).historyValue)).toEqual([
+    expect(Object.keys(snapshotOf(actor).historyValue)).toEqual([
       'history.player.playing.last',
       'history.player.recent',
     ])
@@ -324,6 +367,18 @@ describe('a snapshot with something of its own is never answered from the table'
     expect(stepsTaken(() => actor.send({ type: 'tape.again' }))).toBe(1)
     expect(actor.getSnapshot().value).toEqual({ player: { playing: 'fast' } })
     expect(stepsTaken(() => actor.send({ type: 'FASTER' }))).toBe(1)
+  })
+
+  test('a restored snapshot keeps what it carries', () => {
+    const { logic, machine } = watch(historyMachine.create)
+    const stored = start(logic).getPersistedSnapshot() as unknown as Record<string, unknown>
+    for (const carried of [{ output: null }, { error: null }]) {
+      const [real, memoised] = [machine, logic].map((side) =>
+        createActor(side, { snapshot: { ...stored, ...carried } as never }).getSnapshot(),
+      )
+      expect(memoised?.toJSON()).toEqual(real?.toJSON())
+      expect(memoised).toMatchObject(carried)
+    }
   })
 
   test('before anything is remembered, plain steps inside are answered from the table', () => {
@@ -342,6 +397,31 @@ describe('regions', () => {
     expect(stepsTaken(() => ['RIGHT', 'LEFT'].forEach((type) => apart.send({ type })))).toBe(0)
     expect(together.getSnapshot().value).toEqual({ apart: { left: 'b', right: 'y', flag: 'down' } })
     expect(apart.getSnapshot()).toBe(together.getSnapshot())
+  })
+
+  test('beside a history state are answered from the table until there is history', () => {
+    const { logic, stepsTaken } = watch(() =>
+      createMachine({
+        id: 'm',
+        initial: 'p',
+        states: {
+          p: {
+            type: 'parallel',
+            on: { OUT: 'q' },
+            states: {
+              one: { initial: 'a', states: { a: { on: { GO: 'b' } }, b: { on: { GO: 'a' } } } },
+              two: {},
+              last: { type: 'history', history: 'deep' },
+            },
+          },
+          q: { on: { BACK: 'p.last', GO: 'p' } },
+        },
+      }),
+    )
+    const actor = start(logic)
+    expect(stepsTaken(() => actor.send({ type: 'GO' }))).toBe(0)
+    expect(stepsTaken(() => ['OUT', 'BACK'].forEach((type) => actor.send({ type })))).toBe(2)
+    expect(actor.getSnapshot().value).toEqual({ p: { one: 'b', two: {} } })
   })
 
   test('act in the order in which a restored snapshot lists them', () => {
@@ -365,13 +445,20 @@ describe('regions', () => {
 })
 
 describe('memoising calls none of the machine’s own code', () => {
-  const calls: string[] = []
-  const refuse = (name: string) => (): never => {
-    calls.push(name)
-    throw new Error(`${name} was called`)
+  /** Code that must not run, and the names of what did. */
+  function createTraps(): { calls: string[]; refuse(name: string): () => never } {
+    const calls: string[] = []
+    return {
+      calls,
+      refuse: (name) => () => {
+        calls.push(name)
+        throw new Error(`${name} was called`)
+      },
+    }
   }
 
   test('whatever its states would do when they are entered', () => {
+    const { calls, refuse } = createTraps()
     const machine = setup({
       actions: { act: refuse('act') },
       guards: { guard: refuse('guard') },
@@ -381,7 +468,7 @@ describe('memoising calls none of the machine’s own code', () => {
       output: refuse('output') as never,
       initial: 'a',
       states: {
-        a: { on: { B: 'b', C: 'c', D: 'd', E: 'e', F: 'f', G: 'g', H: 'h', I: 'i', J: 'j', K: 'k.two' } },
+        a: { on: { B: 'b', C: 'c', D: 'd', E: 'e', F: 'f', G: 'g', H: 'h', I: 'i', J: 'j', K: 'k.two', M: 'm.inner' } },
         b: { entry: assign(refuse('assign') as never) },
         c: { invoke: { src: 'child', input: refuse('invoke input') as never } },
         d: { always: { guard: 'guard', target: 'a' } },
@@ -394,7 +481,14 @@ describe('memoising calls none of the machine’s own code', () => {
         },
         h: { entry: spawnChild('child', { input: refuse('spawn input') as never }) },
         i: { initial: { target: 'x', actions: assign(refuse('initial') as never) }, states: { x: {} } },
-        j: { initial: 'past', states: { past: { type: 'history', target: 'noisy' }, noisy: { entry: 'act' } } },
+        j: {
+          initial: 'past',
+          states: {
+            past: { type: 'history', target: 'noisy' },
+            noisy: { entry: assign(refuse('after history') as never) },
+          },
+        },
+        m: { entry: assign(refuse('above') as never), initial: 'outer', states: { outer: {}, inner: {} } },
         k: {
           type: 'parallel',
           states: {
@@ -409,10 +503,24 @@ describe('memoising calls none of the machine’s own code', () => {
     // The traps are armed: the machine's own start springs one.
     expect(logic.getInitialSnapshot(createInertScope()).status).toBe('error')
     expect(calls).toEqual(['context'])
-    calls.length = 0
+  })
+
+  test('nor what a last state would give, where nobody reads it', () => {
+    const { calls, refuse } = createTraps()
+    const machine = createMachine({
+      initial: 'a',
+      states: { a: { on: { GO: 'over' } }, over: { type: 'final', output: refuse('last output') as never } },
+    })
+    const logic = memoise(machine)
+    expect(calls).toEqual([])
+    const actor = createActor(logic)
+    actor.subscribe({ error: () => undefined })
+    actor.start().send({ type: 'GO' })
+    expect(calls).toEqual(['last output'])
   })
 
   test('not even where the machine starts', () => {
+    const calls: string[] = []
     const create = (): AnyStateMachine =>
       createMachine({
         initial: 'busy',
@@ -433,7 +541,6 @@ describe('memoising calls none of the machine’s own code', () => {
     expect(calls).toEqual(['entry'])
     start(logic)
     expect(calls).toEqual(['entry', 'entry'])
-    calls.length = 0
   })
 
   test.each([
@@ -471,6 +578,16 @@ describe('contexts', () => {
     expect(stepsTaken(() => second.send({ type: 'HOP' }))).toBe(0)
     expect(first.getSnapshot().context).toEqual({ turns: 1, ticks: 0 })
     expect(second.getSnapshot().context).toEqual({ turns: 0, ticks: 0 })
+  })
+
+  test('an event that changes nothing leaves an actor with its very snapshot', () => {
+    const { logic, stepsTaken } = watch(guardedMachine.create)
+    const actor = walkTo(logic, 'PAUSE', { limit: 4 })
+    const before = actor.getSnapshot()
+    expect(stepsTaken(() => actor.send({ type: 'PAUSE' }))).toBe(0)
+    expect(actor.getSnapshot()).toBe(before)
+    expect(stepsTaken(() => actor.send({ type: 'unknown' }))).toBe(1)
+    expect(actor.getSnapshot()).toBe(before)
   })
 
   test('a context made from the input is each actor’s own from the start', () => {

@@ -29,7 +29,7 @@ export interface SampleMachine {
 const toEvents = (types: string): AnyEventObject[] => types.split(' ').map((type) => ({ type }))
 
 /** Three levels, tags, meta, a fixed context, forbidden and re-entering transitions, and an inner end that is awaited. */
-export const nestedMachine: SampleMachine = {
+const nestedMachine: SampleMachine = {
   name: 'nested',
   events: toEvents('POWER GO STOP NEXT RESET INNER JUMP LOCK BREAK xstate.done.state.nested.on.busy unknown'),
   create: () =>
@@ -188,7 +188,9 @@ const briefMachine = createMachine({
 /** Everything a chart can do besides moving: it acts, raises, emits, spawns, invokes, waits and decides by itself. */
 export const actionMachine: SampleMachine = {
   name: 'action',
-  events: toEvents('GO HOP REST SPAWN DROP TICK SHOUT TURN SPIN DECIDE WAIT HELP FINISH DONE END unknown'),
+  events: toEvents(
+    'GO HOP REST SPAWN DROP TICK SHOUT TURN SPIN DECIDE PASS PART MIND WAIT HELP FINISH DONE END unknown',
+  ),
   create: (trace) =>
     setup({
       types: {} as { context: { turns: number; ticks: number }; events: AnyEventObject; emitted: AnyEventObject },
@@ -207,6 +209,9 @@ export const actionMachine: SampleMachine = {
             TURN: { actions: assign({ turns: ({ context }) => context.turns + 1 }) },
             SPIN: { actions: [raise({ type: 'TURN' }), raise({ type: 'HOP' })] },
             DECIDE: 'deciding',
+            PASS: 'passing',
+            PART: 'parting',
+            MIND: 'minding',
             WAIT: 'waiting',
             HELP: 'helping',
             END: 'ended',
@@ -228,6 +233,9 @@ export const actionMachine: SampleMachine = {
           entry: assign({ turns: ({ context }) => context.turns + 1 }),
           always: [{ guard: ({ context }) => context.turns % 2 === 0, target: 'resting' }, { target: 'idle' }],
         },
+        passing: { always: 'resting' },
+        parting: { exit: () => trace('parted'), on: { HOP: 'idle', REST: 'resting' } },
+        minding: { invoke: { src: 'counter', id: 'minded' }, on: { HOP: 'idle', MIND: 'helping.firmly' } },
         waiting: {
           after: { 100: 'idle', 250: 'ended' },
           on: { REST: 'resting', WAIT: { target: 'waiting', reenter: true } },

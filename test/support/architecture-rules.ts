@@ -32,7 +32,7 @@ export const LAYERS = [
   },
   { name: 'runtime', path: '^src/runtime/', file: 'src/runtime/journal.ts' },
   { name: 'events-and-delivery', path: '^src/(events|delivery)/', file: 'src/events/hub.ts' },
-  { name: 'options', path: '^src/(options|tool)\\.ts$', file: 'src/options.ts' },
+  { name: 'options', path: '^src/(options|tool|abort-listeners)\\.ts$', file: 'src/options.ts' },
   { name: 'ports', path: '^src/(ports/|errors\\.ts$)', file: 'src/ports/clock.ts' },
   { name: 'machines', path: '^machines/', file: 'machines/vocabulary.ts' },
 ] as const
@@ -41,7 +41,7 @@ export const LAYERS = [
 export const AROUND = ['^src/(adapters|faces)/[^/]+/', '^src/testing/']
 
 /** What everything below the composition root may be written in terms of. */
-const INNER = '^(machines/|src/(ports/|(errors|options|tool)\\.ts$))'
+const INNER = '^(machines/|src/(ports/|(errors|options|tool|abort-listeners)\\.ts$))'
 
 /** The only modules that may import a package; `typesFrom` may name its types as well. */
 const DOORS: readonly { readonly npm: string; readonly path: string; readonly typesFrom?: string }[] = [

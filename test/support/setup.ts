@@ -20,7 +20,11 @@ export interface Harness {
   readonly clock: ManualClock
   readonly store: TaskStore
   /** Everything the supervisor logged. */
-  readonly logged: { readonly level: 'warn' | 'error'; readonly fields: Readonly<Record<string, unknown>>; readonly message: string }[]
+  readonly logged: {
+    readonly level: 'warn' | 'error'
+    readonly fields: Readonly<Record<string, unknown>>
+    readonly message: string
+  }[]
   /** Lets time pass, with everything it causes. */
   advance(ms: number): Promise<void>
   /** Lets everything happen that needs no time to pass. */
@@ -50,7 +54,7 @@ export function setup(options: Omit<TaskSupervisorOptions, 'clock'> = {}): Harne
       void logged.push({ level, fields, message })
 
   const settle = async (): Promise<void> => {
-    for (let quiet = 0; quiet < 3; ) {
+    for (let quiet = 0; quiet < 3;) {
       await new Promise((resolve) => setImmediate(resolve))
       const isQuiet = (late?.pendingCount() ?? 0) === 0 && clock.pendingTurns() === 0
       quiet = isQuiet ? quiet + 1 : 0
@@ -84,7 +88,10 @@ export function setup(options: Omit<TaskSupervisorOptions, 'clock'> = {}): Harne
 }
 
 /** Collects a stream until it ends or the test does. */
-export function collect(stream: AsyncIterable<StreamItem>): { readonly items: StreamItem[]; readonly ended: Promise<unknown> } {
+export function collect(stream: AsyncIterable<StreamItem>): {
+  readonly items: StreamItem[]
+  readonly ended: Promise<unknown>
+} {
   const items: StreamItem[] = []
   const ended = (async (): Promise<unknown> => {
     try {
@@ -98,7 +105,11 @@ export function collect(stream: AsyncIterable<StreamItem>): { readonly items: St
 }
 
 /** What became of a promise, without waiting for it. */
-export function watch<Value>(promise: Promise<Value>): { state: 'pending' | 'resolved' | 'rejected'; value?: Value; error?: unknown } {
+export function watch<Value>(promise: Promise<Value>): {
+  state: 'pending' | 'resolved' | 'rejected'
+  value?: Value
+  error?: unknown
+} {
   const seen: ReturnType<typeof watch<Value>> = { state: 'pending' }
   promise.then(
     (value) => {

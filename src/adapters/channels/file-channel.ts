@@ -1,6 +1,6 @@
 import { appendFile, mkdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { checkText } from '../../options.ts'
+import { checkOptionNames, checkText } from '../../options.ts'
 import type { Channel } from '../../ports/channel.ts'
 
 const FILE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$/
@@ -17,7 +17,8 @@ const FILE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$/
  * ```
  */
 export function fileChannel(options: { readonly folder: string }): Channel {
-  const folder = resolve(checkText('folder', options.folder, 4_096))
+  const { folder: given } = checkOptionNames('options', options, ['folder'])
+  const folder = resolve(checkText('folder', given, 4_096))
   return {
     refuse: (id) => (FILE_NAME.test(id) ? undefined : 'the id has to be a plain file name'),
     async send({ target, message, signal }) {

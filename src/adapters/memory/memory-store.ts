@@ -24,7 +24,7 @@ interface Row {
   record: StoredRecord
   /** Oldest first; trimmed ones are gone. */
   events: KeptEvent[]
-  outbox: OutboxEntry[]
+  outbox: readonly OutboxEntry[]
   readonly place: number
   readonly ownerPlace: number
   lastCommitId: string
@@ -45,6 +45,8 @@ interface Owner {
   readonly counts: Map<TaskStatus, number>
 }
 
+const NO_DELIVERIES: readonly OutboxEntry[] = Object.freeze([])
+
 export function memoryStore(): TaskStore {
   const rows = new Map<string, Row>()
   const owners = new Map<string, Owner>()
@@ -62,8 +64,21 @@ export function memoryStore(): TaskStore {
   }
 
   const count = (owner: Owner, status: TaskStatus, by: 1 | -1): void => {
-    for (const scope of [owner, all]) scope.counts.set(status, (scope.counts.get(status) ?? 0) + by)
+    owner.counts.set(status, (owner.counts.get(status) ?? 0) + by)
+    all.counts.set(status, (all.counts.get(status) ?? 0) + by)
   }
+
+  const recount = (owner: Owner, before: TaskStatus, after: TaskStatus): void => {
+    if (before === after) return
+    count(owner, before, -1)
+    count(owner, after, 1)
+  }
+
+  /** A claim of the change that another live task holds. */
+  const takenClaim = (change: Commit): Claim | undefined =>
+    change.claims.length === 0
+      ? undefined
+      : change.claims.find((claim) => (claims.get(keyOf(claim)) ?? change.record.taskId) !== change.record.taskId)
 
   const appendEvents = (row: Row, owner: Owner, events: readonly StoredEvent[]): void => {
     for (const event of events) {
@@ -112,7 +127,7 @@ export function memoryStore(): TaskStore {
     if ((known?.record.version ?? 0) !== expect.version || (known?.record.epoch ?? expect.epoch) > expect.epoch) {
       return { kind: 'stale' }
     }
-    const taken = change.claims.find((claim) => (claims.get(keyOf(claim)) ?? record.taskId) !== record.taskId)
+    const taken = takenClaim(change)
     if (taken !== undefined) return { kind: 'claimed', claim: taken }
 
     const owner = requireOwner(record.owner)
@@ -125,17 +140,17 @@ export function memoryStore(): TaskStore {
     if (row === undefined) {
       const place = all.rows.lastPlace() + 1
       const ownerPlace = owner.rows.lastPlace() + 1
-      row = { record, events: [], outbox: [], place, ownerPlace, lastCommitId: change.id, lastReply: reply }
+      row = { record, events: [], outbox: NO_DELIVERIES, place, ownerPlace, lastCommitId: change.id, lastReply: reply }
       rows.set(record.taskId, row)
       all.rows.append(row)
       owner.rows.append(row)
+      count(owner, record.status, 1)
     } else {
-      count(owner, row.record.status, -1)
+      recount(owner, row.record.status, record.status)
       row.record = record
       row.lastCommitId = change.id
       row.lastReply = reply
     }
-    count(owner, record.status, 1)
     for (const claim of change.claims) claims.set(keyOf(claim), record.taskId)
     for (const claim of change.releases) {
       if (claims.get(keyOf(claim)) === record.taskId) claims.delete(keyOf(claim))

@@ -1,6 +1,6 @@
 /**
- * Things at rising places, oldest first, from which any may be dropped. Reading after a place costs a binary search;
- * dropped places are squeezed out once they are the greater part.
+ * Things at rising places, oldest first, from which any may be dropped. They lie in chunks of `CHUNK` places: adding,
+ * dropping and finding a place cost the same at any size, and a chunk goes when everything in it was dropped.
  */
 export interface OrderedLog<Item> {
   /** The last place given, dropped or not. */
@@ -13,48 +13,57 @@ export interface OrderedLog<Item> {
   size(): number
 }
 
-const MIN_SQUEEZE = 64
+const CHUNK = 256
+
+interface Chunk<Item> {
+  readonly items: (Item | undefined)[]
+  count: number
+}
 
 export function createOrderedLog<Item>(): OrderedLog<Item> {
-  let slots: { readonly place: number; item: Item | undefined }[] = []
+  /** By the number of the chunk, which is in the order of the map too. */
+  const chunks = new Map<number, Chunk<Item>>()
   let lastPlace = 0
-  let dropped = 0
+  let size = 0
 
-  /** The index of the first slot after a place. */
-  const indexAfter = (place: number): number => {
-    let low = 0
-    let high = slots.length
-    while (low < high) {
-      const middle = (low + high) >> 1
-      const slot = slots[middle]
-      if (slot !== undefined && slot.place <= place) low = middle + 1
-      else high = middle
-    }
-    return low
-  }
+  const numberOf = (place: number): number => Math.floor(place / CHUNK)
 
   return {
     lastPlace: () => lastPlace,
     append(item) {
       lastPlace += 1
-      slots.push({ place: lastPlace, item })
+      size += 1
+      const number = numberOf(lastPlace)
+      let chunk = chunks.get(number)
+      if (chunk === undefined) {
+        chunk = { items: [], count: 0 }
+        chunks.set(number, chunk)
+      }
+      chunk.items[lastPlace - number * CHUNK] = item
+      chunk.count += 1
       return lastPlace
     },
     drop(place) {
-      const slot = slots[indexAfter(place) - 1]
-      if (slot === undefined || slot.place !== place || slot.item === undefined) return
-      slot.item = undefined
-      dropped += 1
-      if (dropped < MIN_SQUEEZE || dropped * 2 < slots.length) return
-      slots = slots.filter((kept) => kept.item !== undefined)
-      dropped = 0
+      const number = numberOf(place)
+      const chunk = chunks.get(number)
+      const index = place - number * CHUNK
+      if (chunk?.items[index] === undefined) return
+      chunk.items[index] = undefined
+      chunk.count -= 1
+      size -= 1
+      if (chunk.count === 0) chunks.delete(number)
     },
     *after(place) {
-      for (let index = indexAfter(place); index < slots.length; index += 1) {
-        const slot = slots[index]
-        if (slot?.item !== undefined) yield { place: slot.place, item: slot.item }
+      const [first = 0] = chunks.keys()
+      for (let number = Math.max(first, numberOf(place + 1)); number <= numberOf(lastPlace); number += 1) {
+        const start = number * CHUNK
+        const items = chunks.get(number)?.items ?? []
+        for (let index = Math.max(0, place + 1 - start); index < items.length; index += 1) {
+          const item = items[index]
+          if (item !== undefined) yield { place: start + index, item }
+        }
       }
     },
-    size: () => slots.length - dropped,
+    size: () => size,
   }
 }

@@ -1,0 +1,43 @@
+/** What a quick call costs while few or many tasks live: at 1,000, at 100,000, and at 1,000 again. */
+import { createBenchSupervisor, median, oneByOne, readArguments, report, timeTasks, type Variant } from './measuring.ts'
+
+const { variant = 'memoised', rounds = '5', tasks: perRound = '20000', few = '1000', many = '100000' } = readArguments()
+
+const supervisor = createBenchSupervisor(variant as Variant, { graceMs: 1, inlineMs: Infinity })
+const session = supervisor.session({ owner: 'bench' })
+const crowd = supervisor.session({ owner: 'crowd' })
+const never = (): Promise<number> => new Promise<number>(() => undefined)
+const plusOne = async (n: number): Promise<number> => n + 1
+const quick = oneByOne(async (n) => {
+  const outcome = await session.run(plusOne, n)
+  return outcome.kind === 'inline' ? outcome.value : Number.NaN
+})
+
+const raiseTo = async (count: number, runId: string): Promise<void> => {
+  const { live } = await crowd.stats()
+  for (let n = live; n < count; n += 1) {
+    // What becomes of these calls is of no interest; they are cancelled in the end.
+    crowd.run(never, undefined, { correlation: { runId } }).catch(() => undefined)
+  }
+  const { live: now } = await crowd.stats()
+  if (now !== count) throw new Error(`${now} tasks live, not ${count}`)
+}
+
+const measure = async (): Promise<number> => {
+  const us: number[] = []
+  await quick(5_000)
+  for (let round = 0; round < Number(rounds); round += 1) us.push((await timeTasks(Number(perRound), quick)).us)
+  return median(us)
+}
+
+await raiseTo(Number(few), 'few')
+await quick(10_000)
+const before = await measure()
+await raiseTo(Number(many), 'many')
+const crowded = await measure()
+await crowd.cancelAll({ runId: 'many' })
+const after = await measure()
+await crowd.cancelAll()
+
+report({ fewUs: (before + after) / 2, manyUs: crowded, growth: crowded / ((before + after) / 2) })
+await supervisor.shutdown()

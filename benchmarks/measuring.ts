@@ -1,0 +1,97 @@
+/** How the cases measure, and how they tell the runner. */
+import { createTaskSupervisor, type TaskSupervisor, type TaskSupervisorOptions } from 'outlive'
+
+export type Variant = 'memoised' | 'machine' | 'explicit'
+
+const VARIANT_OPTIONS: Readonly<Record<Variant, TaskSupervisorOptions>> = {
+  /** As it comes. */
+  memoised: {},
+  /** The charts themselves, without their table. */
+  machine: { memoise: false },
+  /** The async context is never entered. */
+  explicit: { lineage: 'explicit' },
+}
+
+/** A supervisor without limits that a benchmark would hit, and without a voice. */
+export function createBenchSupervisor(variant: Variant, options: TaskSupervisorOptions = {}): TaskSupervisor {
+  return createTaskSupervisor({
+    ...VARIANT_OPTIONS[variant],
+    limits: { maxLive: Infinity, maxDepth: Infinity, maxChildren: Infinity },
+    logger: { warn: () => undefined, error: () => undefined },
+    ...options,
+  })
+}
+
+export function collectGarbage(): void {
+  if (globalThis.gc === undefined) throw new Error('benchmarks need node --expose-gc')
+  globalThis.gc()
+  globalThis.gc()
+}
+
+/** Microseconds per task: by the clock, and on the processors. */
+export interface Timing {
+  readonly us: number
+  readonly cpuUs: number
+}
+
+/** Times `count` tasks, after a garbage collection. What the tasks give is used, so none is left out. */
+export async function timeTasks(count: number, work: (count: number) => Promise<number>): Promise<Timing> {
+  collectGarbage()
+  const startedMs = performance.now()
+  const startedCpu = process.cpuUsage()
+  const sum = await work(count)
+  const tookMs = performance.now() - startedMs
+  const { user, system } = process.cpuUsage(startedCpu)
+  const expected = (count * (count + 1)) / 2
+  if (sum !== expected) throw new Error(`the tasks gave ${sum}, not ${expected}`)
+  return { us: (tookMs * 1_000) / count, cpuUs: (user + system) / count }
+}
+
+/** Calls one after the other. */
+export function oneByOne(call: (n: number) => Promise<number>): (count: number) => Promise<number> {
+  return async (count) => {
+    let sum = 0
+    for (let n = 0; n < count; n += 1) sum += await call(n)
+    return sum
+  }
+}
+
+const BATCH = 1_000
+
+/** Calls started a thousand at a time. */
+export function inBatches(call: (n: number) => Promise<number>): (count: number) => Promise<number> {
+  return async (count) => {
+    let sum = 0
+    for (let first = 0; first < count; first += BATCH) {
+      const calls: Promise<number>[] = []
+      for (let n = first; n < Math.min(first + BATCH, count); n += 1) calls.push(call(n))
+      for (const value of await Promise.all(calls)) sum += value
+    }
+    return sum
+  }
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  const middle = sorted.length >> 1
+  const upper = sorted[middle] ?? Number.NaN
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2
+}
+
+/** What a case has measured, by name. */
+export type Measurements = Readonly<Record<string, number>>
+
+/** The arguments of a case: `name=value`. */
+export function readArguments(): Readonly<Record<string, string>> {
+  const pairs = process.argv.slice(2).map((argument): [string, string] => {
+    const [name = '', value = ''] = argument.split('=', 2)
+    return [name, value]
+  })
+  return Object.fromEntries(pairs)
+}
+
+/** Hands the measurements to the runner, or to the reader when a case is run by hand. */
+export function report(measurements: Measurements): void {
+  if (process.send === undefined) console.log(measurements)
+  else process.send(measurements)
+}

@@ -1,0 +1,170 @@
+/**
+ * Runs every case in fresh processes, in turns, and compares what they measured with the gates.
+ *
+ * `--quick`: one process per case and shorter rounds, for CI. `--only=NAME`: the cases whose names contain it.
+ * The exit code is 1 when a gate is missed.
+ */
+import { fork } from 'node:child_process'
+import { cpus, loadavg } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { median, type Measurements } from './measuring.ts'
+
+interface Case {
+  readonly name: string
+  readonly file: string
+  readonly arguments: readonly string[]
+  /** The measurement that counts, with its unit. */
+  readonly value: string
+  readonly unit: '×' | 'B' | 'ms'
+  /** The case fails above this. Absent: reported only. */
+  readonly gate?: number
+  /** What is hoped for, where that is less than what is asked for. */
+  readonly goal?: number
+}
+
+const isQuick = process.argv.includes('--quick')
+const only = process.argv.find((argument) => argument.startsWith('--only='))?.slice('--only='.length) ?? ''
+const processes = isQuick ? 1 : 3
+const rounds = isQuick ? ['rounds=3', 'tasks=10000'] : ['rounds=5', 'tasks=20000']
+
+const inline = (name: string, variant: string, order: string, gate?: number): Case => ({
+  name,
+  file: 'inline.bench.js',
+  arguments: [`variant=${variant}`, `order=${order}`, ...rounds],
+  value: 'ratio',
+  unit: '×',
+  ...(gate === undefined ? {} : { gate }),
+})
+
+const memory = (name: string, kind: string, gate?: number): Case => ({
+  name,
+  file: 'memory.bench.js',
+  arguments: [`kind=${kind}`],
+  value: 'bytes',
+  unit: 'B',
+  ...(gate === undefined ? {} : { gate }),
+})
+
+/** A second of work by the clock of a machine nobody knows is no gate; three times that is broken anywhere. */
+const cancel = (name: string, ...given: readonly string[]): Case => ({
+  name,
+  file: 'cancel.bench.js',
+  arguments: given,
+  value: 'ms',
+  unit: 'ms',
+  goal: 1_000,
+  gate: 3_000,
+})
+
+const CASES: readonly Case[] = [
+  inline('inline, one by one', 'memoised', 'one', 3),
+  inline('inline, batches of 1,000', 'memoised', 'batch', 4),
+  inline('inline, one by one, explicit lineage', 'explicit', 'one'),
+  inline('inline, batches of 1,000, explicit lineage', 'explicit', 'batch'),
+  inline('inline, one by one, real machine', 'machine', 'one'),
+  inline('inline, batches of 1,000, real machine', 'machine', 'batch'),
+  memory('heap of a live inline call', 'run', 3_000),
+  memory('heap of a live background task', 'spawn'),
+  memory('heap of the floor', 'floor'),
+  {
+    name: 'quick call at 100,000 live : at 1,000',
+    file: 'growth.bench.js',
+    arguments: rounds,
+    value: 'growth',
+    unit: '×',
+    gate: 2,
+  },
+  cancel('cancel 100,000 inline calls, wide', 'shape=wide', 'kind=run'),
+  cancel('cancel 100,000, wide', 'shape=wide'),
+  cancel('cancel 100,000, chain', 'shape=deep'),
+  cancel('cancel 100,000, 10-ary', 'shape=tenAry'),
+  {
+    name: 'cancel 100,000, 10-ary, real machine',
+    file: 'cancel.bench.js',
+    arguments: ['shape=tenAry', 'variant=machine'],
+    value: 'ms',
+    unit: 'ms',
+  },
+]
+
+function runCase({ file, arguments: given }: Case): Promise<Measurements> {
+  return new Promise((resolve, reject) => {
+    let measured: Measurements | undefined
+    const child = fork(fileURLToPath(new URL(file, import.meta.url)), given, { execArgv: ['--expose-gc'] })
+    child.once('message', (message) => {
+      measured = message as Measurements
+    })
+    child.once('error', reject)
+    child.once('exit', (code) => {
+      if (measured !== undefined && code === 0) resolve(measured)
+      else reject(new Error(`${file} ${given.join(' ')} ended with ${code} and without measurements`))
+    })
+  })
+}
+
+const selected = CASES.filter(({ name }) => name.includes(only))
+const results = new Map<string, Measurements[]>(selected.map(({ name }) => [name, []]))
+const total = selected.length * processes
+let done = 0
+const tellProgress = (text: string): void => {
+  if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text}`)
+  else if (text !== '') process.stderr.write(`${text}\n`)
+}
+for (let turn = 0; turn < processes; turn += 1) {
+  for (const one of selected) {
+    done += 1
+    tellProgress(`${done}/${total} ${one.name} …`)
+    const measured = await runCase(one)
+    results.get(one.name)?.push(measured)
+    tellProgress(`${done}/${total} ${one.name}: ${format(measured[one.value] ?? Number.NaN, one.unit)}`)
+  }
+}
+tellProgress('')
+
+const [load = 0] = loadavg()
+const lines = selected.map((one) => {
+  const measured = results.get(one.name) ?? []
+  const middle = (name: string): number => median(measured.map((measurements) => measurements[name] ?? Number.NaN))
+  const value = middle(one.value)
+  const isMissed = one.gate !== undefined && !(value <= one.gate)
+  const others = Object.keys(measured[0] ?? {}).filter((name) => name !== one.value)
+  const limit = one.goal ?? one.gate
+  return {
+    isMissed,
+    cells: [
+      one.name,
+      format(value, one.unit),
+      limit === undefined ? '' : `≤ ${format(limit, one.unit)}`,
+      one.gate === undefined
+        ? ''
+        : isMissed
+          ? 'MISSED'
+          : limit !== undefined && value > limit
+            ? 'over, within the gate'
+            : 'met',
+      others.map((name) => `${name} ${round(middle(name))}`).join(', '),
+    ],
+  }
+})
+
+function format(value: number, unit: Case['unit']): string {
+  return unit === '×' ? `${value.toFixed(2)} ×` : `${Math.round(value).toLocaleString('en')} ${unit}`
+}
+
+function round(value: number): string {
+  return value >= 100 ? Math.round(value).toLocaleString('en') : value.toFixed(2)
+}
+
+console.log(
+  `Node ${process.versions.node}, ${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}; ${processes} process${processes === 1 ? '' : 'es'} per case\n`,
+)
+console.log('| case | measured | limit | | besides |')
+console.log('| --- | --- | --- | --- | --- |')
+for (const { cells } of lines) console.log(`| ${cells.join(' | ')} |`)
+if (load > cpus().length) {
+  console.log(
+    `\nThe machine was busy (load ${load.toFixed(1)}): times by the clock say little; look at cpuRatio and cpuMs.`,
+  )
+}
+if (lines.length === 0) throw new Error(`no case is called ${only}`)
+if (lines.some(({ isMissed }) => isMissed)) process.exitCode = 1

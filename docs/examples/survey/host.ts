@@ -1,0 +1,127 @@
+/**
+ * The host: sets the supervisor up, starts the survey in it, sends its report to a file, and sees to it that all ends.
+ *
+ * 1. `stop` drains: no new work is taken, running calls have `graceMs`, the rest is cancelled.
+ * 2. Once `whenDone` has resolved, nothing runs any more, no child process either.
+ */
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import {
+  createTaskSupervisor,
+  fileChannel,
+  isTaskEvent,
+  type DeliveryRecord,
+  type Session,
+  type TaskRecord,
+} from 'outlive'
+import { createDuplicatesAgent } from './agents/duplicates-agent.ts'
+import { createFolderAgent } from './agents/folder-agent.ts'
+import { createSurveyAgent, type Report } from './agents/survey-agent.ts'
+import type { SurveyOptions } from './options.ts'
+import { labelOf } from './facts.ts'
+import { createSurveyLog, type SurveyLog } from './survey-log.ts'
+import { msText } from './texts.ts'
+import { createFileTools } from './tools/file-tools.ts'
+
+const REPORT_FILE = 'survey-report.md'
+
+export interface Ending {
+  readonly record: TaskRecord
+  /** Absent when the survey failed, or was stopped before it had anything. */
+  readonly report: Report | undefined
+  readonly delivery: DeliveryRecord | undefined
+  readonly reportPath: string
+}
+
+export interface SurveyRun {
+  readonly session: Session
+  readonly log: SurveyLog
+  readonly startedAt: number
+  /** Cancels the folder with the most live tasks below it. */
+  cancelBiggest(): Promise<void>
+  /** Ends the survey early. */
+  stop(): Promise<void>
+  whenDone(): Promise<Ending>
+}
+
+export async function startSurvey(options: SurveyOptions): Promise<SurveyRun> {
+  const reportFolder = options.report ?? mkdtempSync(join(tmpdir(), 'outlive-survey-'))
+  const tasks = createTaskSupervisor({
+    channels: { file: fileChannel({ folder: reportFolder }) },
+    inlineMs: options.inlineMs,
+    // Folders nest as deep as the file system lets them.
+    limits: { maxDepth: 5_000 },
+  })
+  const session = tasks.session({ owner: 'survey' })
+  const log = createSurveyLog(session)
+  const { folder, skip, compareMs } = options
+  const pickTools = createFileTools(options.tools, options.search)
+  const folderAgent = createFolderAgent({ session, root: folder, skip, pickTools })
+  const agent = createSurveyAgent({ folderAgent, duplicatesAgent: createDuplicatesAgent(skip), compareMs })
+
+  if (options.cancel !== undefined) cancelOnceItWorks(session, options.cancel)
+  const survey = await session.spawn(agent, { folder }, { name: 'survey', description: folder })
+  await survey.redirect(`file:${REPORT_FILE}`)
+
+  const whenDone = async (): Promise<Ending> => {
+    const record = await survey.wait({ waitMs: Infinity })
+    const report = record.status === 'completed' ? await survey.result() : (record.partial as Report | undefined)
+    // The shutdown waits for what is being delivered.
+    await tasks.shutdown({ graceMs: options.graceMs })
+    const [delivery] = await session.deliveries(survey.taskId)
+    return { record, report, delivery, reportPath: join(reportFolder, REPORT_FILE) }
+  }
+  const done = whenDone()
+
+  return {
+    session,
+    log,
+    startedAt: Date.now(),
+    async cancelBiggest() {
+      const biggest = findBiggest(await listLive(session))
+      if (biggest !== undefined) await session.cancel(biggest.taskId, { note: 'the biggest that was running' })
+    },
+    async stop() {
+      const text = `no new work is taken, running calls have ${msText(options.graceMs)}; once more to end at once`
+      log.say({ kind: 'ending', text, depth: 0 })
+      await tasks.shutdown({ graceMs: options.graceMs })
+    },
+    whenDone: () => done,
+  }
+}
+
+/** The live tasks now: `live$` gives them at once to whoever subscribes. */
+export function listLive(session: Session): Promise<readonly TaskRecord[]> {
+  return new Promise((resolve, reject) => {
+    session.live$.subscribe({ next: resolve, error: reject }).unsubscribe()
+  })
+}
+
+/** The folder with the most live tasks below it. The folder that holds all others counts only when there is no other. */
+export function findBiggest(live: readonly TaskRecord[]): TaskRecord | undefined {
+  const byId = new Map(live.map((record) => [record.taskId, record]))
+  const sizes = new Map<string, number>()
+  for (const { parentId } of live) {
+    for (let at = parentId; at !== undefined; at = byId.get(at)?.parentId) sizes.set(at, (sizes.get(at) ?? 0) + 1)
+  }
+  const folders = live.filter(({ tool, status }) => tool === 'folder' && status !== 'stopping')
+  const below = folders.filter(({ depth }) => depth > 1)
+  const size = ({ taskId }: TaskRecord): number => sizes.get(taskId) ?? 0
+  return (below.length > 0 ? below : folders).sort((a, b) => size(b) - size(a))[0]
+}
+
+/** Cancels the sub-agent of one folder as soon as a task below it has started, so that there is a subtree to cancel. */
+function cancelOnceItWorks(session: Session, folder: string): void {
+  let meant: string | undefined
+  const watching = session.events$({ after: 'now' }).subscribe((item) => {
+    if (!isTaskEvent(item)) return
+    if (item.type === 'task.queued' && item.tool === 'folder' && labelOf(item.tool, item.description) === folder) {
+      meant = item.taskId
+    }
+    if (item.type !== 'task.started' || meant === undefined || item.parentId !== meant) return
+    watching.unsubscribe()
+    // Nobody waits for the end of the subtree here: the log tells of it, and the parent goes on without it.
+    session.cancel(meant, { note: 'asked for with --cancel' }).catch(() => undefined)
+  })
+}

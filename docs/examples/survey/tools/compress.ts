@@ -1,0 +1,64 @@
+/**
+ * How small gzip makes a file, measured by a child process.
+ *
+ * 1. The call settles when the child is gone, never before: whoever waits for the task has waited for the process.
+ * 2. When the task has to stop, the child is killed.
+ */
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { createReadStream } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { Transform, type Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { defineTool } from 'outlive'
+import { createGate } from '../lanes.ts'
+import type { FileTool } from './file-tool.ts'
+
+/** Node is there wherever this runs, and gzip is not. */
+const GZIP = 'process.stdin.pipe(zlib.createGzip()).pipe(process.stdout)'
+
+const children = createGate(Math.max(2, availableParallelism() - 1))
+const living = new Set<ChildProcess>()
+
+export const compressTool: FileTool = defineTool({
+  name: 'compress',
+  run: (file, ctx) =>
+    children.pass(ctx.signal, async () => {
+      // In a process group of its own: Ctrl-C in a terminal goes to us, and we decide what becomes of it.
+      const child = spawn(process.execPath, ['-e', GZIP], { stdio: ['pipe', 'pipe', 'ignore'], detached: true })
+      const whenGone = once(child, 'close')
+      const kill = (): void => void child.kill('SIGKILL')
+      living.add(child)
+      ctx.signal.addEventListener('abort', kill, { once: true })
+      try {
+        let done = 0
+        const meter = new Transform({
+          transform(piece: Buffer, _encoding, next) {
+            done += piece.length
+            ctx.progress({ done, total: file.bytes })
+            next(undefined, piece)
+          },
+        })
+        const source = createReadStream(file.path, { signal: ctx.signal })
+        const [packedBytes] = await Promise.all([sizeOf(child.stdout), pipeline(source, meter, child.stdin)])
+        return { packedBytes }
+      } finally {
+        kill()
+        ctx.signal.removeEventListener('abort', kill)
+        // How it ended is nobody's business any more: either all its output is here, or there is an error already.
+        await whenGone.catch(() => undefined)
+        living.delete(child)
+      }
+    }),
+})
+
+/** For an end that cannot wait. */
+export function killChildren(): void {
+  for (const child of living) child.kill('SIGKILL')
+}
+
+async function sizeOf(stream: Readable): Promise<number> {
+  let bytes = 0
+  for await (const piece of stream) bytes += (piece as Buffer).length
+  return bytes
+}

@@ -1,0 +1,44 @@
+/** Calling a tool's code. Every way it can end becomes one value: what it returned, or what it threw. */
+import type { TaskContext } from '../ports/tool.ts'
+import type { Ambient } from './ambient.ts'
+import type { LiveTask } from './live-task.ts'
+
+export type CodeOutcome = { readonly value: unknown } | { readonly thrown: unknown }
+
+/** Calls the code of a task as itself, and `onEnd` once, at the latest when what it returned has settled. */
+export function callCode(
+  task: LiveTask,
+  as: { readonly ambient: Ambient; readonly context: TaskContext },
+  onEnd: (outcome: CodeOutcome) => void,
+): void {
+  const { input } = task
+  const { run } = task.spec
+  let returned: { readonly value: unknown; readonly promise: Promise<unknown> | undefined }
+  try {
+    returned = as.ambient.enter(as.context, () => {
+      const value = run(input as never, as.context)
+      // Inside, because a lazy thenable does its work when it is first asked.
+      return { value, promise: toPromise(value) }
+    })
+  } catch (thrown) {
+    return onEnd({ thrown })
+  }
+  if (returned.promise === undefined) return onEnd({ value: returned.value })
+  returned.promise.then(
+    (value) => onEnd({ value }),
+    (thrown: unknown) => onEnd({ thrown }),
+  )
+}
+
+/** A promise for anything that has a `then`, or nothing for a value. It settles once, whatever that `then` does. */
+function toPromise(value: unknown): Promise<unknown> | undefined {
+  if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return undefined
+  try {
+    const { then, constructor } = value as { then?: unknown; constructor?: unknown }
+    if (then === Promise.prototype.then && constructor === Promise && value instanceof Promise) return value
+    if (typeof then !== 'function') return undefined
+  } catch {
+    // A getter that throws is the promise machinery's to report: it rejects with the same error.
+  }
+  return new Promise((resolve) => resolve(value))
+}

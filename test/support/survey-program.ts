@@ -1,0 +1,98 @@
+/** The survey as people start it: built into a folder of its own, and run as a process. */
+import { spawn } from 'node:child_process'
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import ts from 'typescript'
+import { onTestFinished } from 'vitest'
+import { listFiles, REPOSITORY } from './repository.ts'
+
+/** In the environment of the survey and of every process it starts. */
+const MARK = 'OUTLIVE_SURVEY_TEST'
+
+export interface Ended {
+  readonly exitCode: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface SurveyProcess {
+  /** Resolves when a line of the output matches; rejects when the process ends before. */
+  whenPrinted(pattern: RegExp): Promise<void>
+  signal(name: NodeJS.Signals): void
+  readonly ended: Promise<Ended>
+  /** Processes that are still there because of it: itself, and whatever it started. */
+  livingProcesses(): number[]
+}
+
+/** Turns every source into JavaScript, file by file; what imports `outlive` there gets these sources. Gives the program. */
+export function buildSurvey(folder: string): string {
+  rmSync(folder, { recursive: true, force: true })
+  const compilerOptions: ts.CompilerOptions = {
+    module: ts.ModuleKind.ESNext,
+    target: ts.ScriptTarget.ES2022,
+    jsx: ts.JsxEmit.ReactJSX,
+    rewriteRelativeImportExtensions: true,
+    verbatimModuleSyntax: true,
+  }
+  const sources = ['src', 'machines', 'docs/examples'].flatMap((root) => [
+    ...listFiles(root, '.ts'),
+    ...listFiles(root, '.tsx'),
+  ])
+  for (const source of sources) {
+    const code = readFileSync(join(REPOSITORY, source), 'utf8')
+    const target = join(folder, source.replace(/\.tsx?$/, '.js'))
+    mkdirSync(dirname(target), { recursive: true })
+    writeFileSync(target, ts.transpileModule(code, { fileName: source, compilerOptions }).outputText)
+  }
+  const manifest = { name: 'outlive', type: 'module', exports: { '.': './src/index.js' } }
+  writeFileSync(join(folder, 'package.json'), JSON.stringify(manifest))
+  return join(folder, 'docs/examples/survey/main.js')
+}
+
+export function runSurvey(program: string, args: readonly string[]): SurveyProcess {
+  const mark = `${process.pid}-${Math.random()}`
+  const { INIT_CWD: _, ...env } = process.env
+  const child = spawn(process.execPath, [program, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...env, [MARK]: mark },
+  })
+  // Whatever the test found, nothing of it stays behind.
+  onTestFinished(() => void child.kill('SIGKILL'))
+  let stdout = ''
+  let stderr = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))
+  const ended = new Promise<Ended>((resolve, reject) => {
+    child.on('error', reject)
+    child.on('close', (exitCode) => resolve({ exitCode, stdout, stderr }))
+  })
+  return {
+    ended,
+    signal: (name) => void child.kill(name),
+    livingProcesses: () => processesWith(`${MARK}=${mark}`),
+    whenPrinted: (pattern) =>
+      new Promise((resolve, reject) => {
+        const look = (): void => {
+          if (pattern.test(stdout)) resolve()
+        }
+        child.stdout.on('data', look)
+        child.on('close', () => reject(new Error(`it never printed ${String(pattern)}:\n${stdout}${stderr}`)))
+        look()
+      }),
+  }
+}
+
+/** Processes with this in their environment, by `/proc`. */
+function processesWith(variable: string): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((name) => {
+      try {
+        return readFileSync(join('/proc', name, 'environ'), 'utf8').includes(variable)
+      } catch {
+        // It ended while we looked.
+        return false
+      }
+    })
+    .map(Number)
+}

@@ -1,0 +1,218 @@
+import type { StreamItem, TaskEvent, TaskEventType } from 'outlive'
+import { verifyLog, type LawBreach } from 'outlive/testing'
+import { expect, test } from 'vitest'
+
+type Fields = Partial<Record<keyof TaskEvent | 'attempt' | 'parentId', unknown>>
+
+/** Writes logs of a few tasks, number by number. */
+function scribe() {
+  const numbers = new Map<string, number>()
+  return (taskId: string, type: TaskEventType, fields: Fields = {}): StreamItem => {
+    const seq = typeof fields['seq'] === 'number' ? fields['seq'] : (numbers.get(taskId) ?? 0) + 1
+    numbers.set(taskId, seq)
+    const base = { taskId, seq, epoch: 1, at: 0, owner: 'ann', tool: 'work', rootId: taskId, depth: 0 }
+    return { ...base, type, ...(type === 'task.started' ? { attempt: 1 } : {}), ...fields } as unknown as StreamItem
+  }
+}
+
+const below = (parentId: string, depth = 1, rootId = parentId): Fields => ({ parentId, rootId, depth })
+
+function soundTree(): StreamItem[] {
+  const write = scribe()
+  return [
+    write('root', 'task.queued'),
+    write('root', 'task.started'),
+    write('child', 'task.queued', below('root')),
+    write('child', 'task.started', below('root')),
+    write('child', 'task.output', below('root')),
+    write('root', 'task.stopping'),
+    write('child', 'task.stopping', below('root')),
+    write('child', 'task.cancelled', below('root')),
+    write('root', 'task.cancelled'),
+  ]
+}
+
+function lawsOf(log: readonly StreamItem[], options?: Parameters<typeof verifyLog>[1]): LawBreach['law'][] {
+  return verifyLog(log, options).map(({ law }) => law)
+}
+
+test('sound logs have no breach', () => {
+  const write = scribe()
+  expect(verifyLog([])).toEqual([])
+  expect(verifyLog(soundTree())).toEqual([])
+  expect(
+    verifyLog([
+      write('a', 'task.queued'),
+      write('b', 'task.queued'),
+      write('b', 'task.cancelled'),
+      write('a', 'task.started'),
+      write('a', 'task.completed'),
+    ]),
+  ).toEqual([])
+})
+
+test('a log without any one of its events is not sound', () => {
+  const log = soundTree()
+  for (const index of log.keys()) expect(verifyLog(log.toSpliced(index, 1)), `without event ${index}`).not.toEqual([])
+})
+
+test('a log with any one of its events twice is not sound', () => {
+  const log = soundTree()
+  for (const [index, item] of log.entries()) {
+    expect(verifyLog(log.toSpliced(index, 0, item)), `event ${index} twice`).not.toEqual([])
+  }
+})
+
+test('law 1: a number that is skipped, repeated or goes back', () => {
+  for (const seq of [1, 2, 4]) {
+    const write = scribe()
+    const log = [
+      write('a', 'task.queued'),
+      write('a', 'task.started'),
+      write('a', 'task.output', { seq }),
+      write('a', 'task.completed'),
+    ]
+    expect(verifyLog(log)).toEqual([{ law: 1, taskId: 'a', message: `number ${seq} follows number 2` }])
+  }
+})
+
+test('law 1: a gap that was announced is none, but numbers still may not go back', () => {
+  const gap: StreamItem = { type: 'stream.gap', from: 3, to: 7 }
+  const write = scribe()
+  const head = [write('a', 'task.queued'), write('a', 'task.started')]
+  expect(lawsOf([...head, gap, write('a', 'task.completed', { seq: 8 })])).toEqual([])
+  expect(lawsOf([...head, gap, write('a', 'task.completed', { seq: 2 })])).toEqual([1])
+  expect(lawsOf([...head, write('a', 'task.completed', { seq: 8 })])).toEqual([1])
+})
+
+test('law 2: anything after the terminal event, a second terminal event above all', () => {
+  for (const type of ['task.completed', 'task.failed', 'task.cancelled', 'task.output'] as const) {
+    const write = scribe()
+    const log = [write('a', 'task.queued'), write('a', 'task.started'), write('a', 'task.completed'), write('a', type)]
+    expect(verifyLog(log)).toEqual([{ law: 2, taskId: 'a', message: `${type} follows the terminal event` }])
+  }
+})
+
+test('law 2: a complete log that lacks a terminal event', () => {
+  const log = soundTree().slice(0, -1)
+  expect(verifyLog(log)).toEqual([{ law: 2, taskId: 'root', message: 'the log ends without its terminal event' }])
+  expect(verifyLog(log, { isComplete: false })).toEqual([])
+})
+
+test('law 3: a log that begins with another event or another number', () => {
+  const write = scribe()
+  const log = [write('a', 'task.started', { seq: 2 }), write('a', 'task.completed')]
+  expect(lawsOf(log)).toEqual([3])
+  expect(lawsOf(log, { isPartial: true })).toEqual([])
+  const other = scribe()
+  expect(lawsOf([other('b', 'task.started'), other('b', 'task.completed')])).toEqual([3])
+  const third = scribe()
+  expect(lawsOf([third('c', 'task.queued', { seq: 0 }), third('c', 'task.cancelled')])).toEqual([3])
+})
+
+test('law 4: a parent that ends before a child it owns', () => {
+  const write = scribe()
+  const log = [
+    write('root', 'task.queued'),
+    write('root', 'task.started'),
+    write('child', 'task.queued', below('root')),
+    write('child', 'task.started', below('root')),
+    write('root', 'task.completed'),
+    write('child', 'task.completed', below('root')),
+  ]
+  expect(verifyLog(log)).toEqual([{ law: 4, taskId: 'root', message: 'ended before its child child' }])
+  expect(verifyLog(log, { detached: new Set(['child']) })).toEqual([])
+})
+
+test('law 5: a task that starts below one that is stopping or final', () => {
+  for (const [end, state] of [
+    ['task.stopping', 'stopping'],
+    ['task.cancelled', 'final'],
+  ] as const) {
+    const write = scribe()
+    const log = [
+      write('root', 'task.queued'),
+      write('root', 'task.started'),
+      write('child', 'task.queued', below('root')),
+      write('root', end),
+      write('child', 'task.started', below('root')),
+    ]
+    expect(verifyLog(log, { isComplete: false }).filter(({ law }) => law === 5)).toEqual([
+      { law: 5, taskId: 'child', message: `started below root, which was ${state}` },
+    ])
+    expect(lawsOf(log, { isComplete: false, detached: new Set(['child']) })).toEqual([])
+  }
+})
+
+test('law 5: the stop of a task reaches through the generations below it', () => {
+  const write = scribe()
+  const log = [
+    write('root', 'task.queued'),
+    write('middle', 'task.queued', below('root')),
+    write('leaf', 'task.queued', below('middle', 2, 'root')),
+    write('root', 'task.stopping'),
+    write('leaf', 'task.started', below('middle', 2, 'root')),
+  ]
+  expect(verifyLog(log, { isComplete: false })).toEqual([
+    { law: 5, taskId: 'leaf', message: 'started below root, which was stopping' },
+  ])
+  expect(lawsOf(log, { isComplete: false, detached: new Set(['middle']) })).toEqual([])
+})
+
+test('law 6: a child at a wrong depth or in another tree, and a root that is none', () => {
+  for (const place of [below('root', 2), below('root', 0), below('root', 1, 'elsewhere')]) {
+    const write = scribe()
+    expect(lawsOf([write('root', 'task.queued'), write('child', 'task.queued', place)], { isComplete: false })).toEqual(
+      [6],
+    )
+  }
+  for (const place of [{ depth: 1 }, { rootId: 'elsewhere' }]) {
+    expect(lawsOf([scribe()('root', 'task.queued', place)], { isComplete: false })).toEqual([6])
+  }
+})
+
+test('law 7: an epoch that goes back, an attempt that does not rise', () => {
+  const write = scribe()
+  const epochs = [
+    write('a', 'task.queued', { epoch: 2 }),
+    write('a', 'task.started', { epoch: 1 }),
+    write('a', 'task.completed', { epoch: 1 }),
+  ]
+  expect(verifyLog(epochs)).toEqual([{ law: 7, taskId: 'a', message: 'epoch 1 follows epoch 2' }])
+  for (const attempt of [1, 2]) {
+    const again = scribe()
+    const attempts = [
+      again('b', 'task.queued'),
+      again('b', 'task.started', { attempt: 2 }),
+      again('b', 'task.started', { attempt }),
+      again('b', 'task.completed'),
+    ]
+    expect(verifyLog(attempts)).toEqual([{ law: 7, taskId: 'b', message: `attempt ${attempt} follows attempt 2` }])
+  }
+  const rising = scribe()
+  expect(
+    verifyLog([
+      rising('c', 'task.queued'),
+      rising('c', 'task.started'),
+      rising('c', 'task.started', { attempt: 2, epoch: 2 }),
+      rising('c', 'task.completed', { epoch: 2 }),
+    ]),
+  ).toEqual([])
+})
+
+test('every breach of a log is reported, in the order of the log', () => {
+  const write = scribe()
+  const log = [
+    write('a', 'task.started'),
+    write('a', 'task.completed', { seq: 5 }),
+    write('a', 'task.output'),
+    write('b', 'task.queued', { depth: 3 }),
+  ]
+  expect(verifyLog(log).map(({ law, taskId }) => [law, taskId])).toEqual([
+    [3, 'a'],
+    [1, 'a'],
+    [2, 'a'],
+    [6, 'b'],
+    [2, 'b'],
+  ])
+})
