@@ -1,10 +1,10 @@
 /** From what a caller wrote to what the runtime takes: checked, copied and complete. Nothing has started yet. */
-import { requireTarget } from './delivery/targets.ts'
+import { MAX_TARGETS, requireTarget } from './delivery/targets.ts'
 import { TaskError } from './errors.ts'
-import { checkOptionNames, checkSignal, checkText, type Settings } from './options.ts'
+import { badOption, checkOptionNames, checkSignal, checkText, type Settings } from './options.ts'
 import type { Correlation } from '../machines/policies/lineage.ts'
 import type { Channel } from './ports/channel.ts'
-import { copyJson } from './runtime/json.ts'
+import { decodeFrozen, encodeJson } from './runtime/json.ts'
 import type { LiveTask, TaskSpec } from './runtime/live-task.ts'
 import { checkCallPolicy, resolveTool, type ResolvedTool } from './tool.ts'
 
@@ -12,6 +12,7 @@ const NAME = /^[a-z][a-z0-9_-]{0,63}$/
 const RESERVED_NAMES = new Set(['parent', 'self', 'all', 'broadcast'])
 const MAX_TEXT_CHARS = 4_000
 const MAX_KEY_CHARS = 256
+const MAX_METADATA_BYTES = 16 * 1024
 
 const CALL_OPTIONS = [
   'name',
@@ -158,9 +159,10 @@ function fallbackTargets({ parent, origin }: CallPlace, { deliverTo }: CallDefau
 
 const NO_TARGETS: readonly string[] = Object.freeze([])
 
-/** Targets as they are kept, each once. @throws `target_invalid` */
+/** Targets as they are kept, each once. @throws `target_invalid`, or a TypeError for too many */
 export function toTargets(value: unknown, channels: ReadonlyMap<string, Channel>): readonly string[] {
   const targets = Array.isArray(value) ? (value as unknown[]) : [value]
+  if (targets.length > MAX_TARGETS) throw badOption('deliverTo', `at most ${MAX_TARGETS} targets`, targets.length)
   return Object.freeze([...new Set(targets.map((target) => requireTarget(target, channels)))])
 }
 
@@ -178,10 +180,16 @@ function toName(value: unknown): string {
 function toMetadata(value: unknown): Readonly<Record<string, unknown>> {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new TypeError('metadata must be an object')
-  try {
-    return copyJson(value) as Readonly<Record<string, unknown>>
-  } catch (error) {
-    throw new TypeError('metadata cannot be kept as JSON', { cause: error })
+  const encoded = encodeJson(value, MAX_METADATA_BYTES)
+  switch (encoded.kind) {
+    case 'json':
+      return decodeFrozen(encoded.json) as Readonly<Record<string, unknown>>
+    case 'refused':
+      throw new TypeError('metadata cannot be kept as JSON', { cause: new TypeError(encoded.why) })
+    case 'too_large':
+      throw new TypeError(
+        `metadata must be at most ${MAX_METADATA_BYTES} bytes of JSON, got ${encoded.atLeastBytes} or more`,
+      )
   }
 }
 

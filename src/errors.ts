@@ -127,7 +127,8 @@ export const FAILURE_DOCS: Readonly<Record<FailureCode, string>> = {
   interrupted: 'The process that ran the task lost it.',
   child_failed: 'A child failed, and the tool asked for `onChildFailure: "fail"`.',
   result_unserialisable: 'The result cannot be kept as JSON.',
-  result_too_large: 'The result is larger than `retention.maxResultBytes`.',
+  result_too_large:
+    'The result is larger than `retention.maxResultBytes`, and is no string that `retention.oversizeResult` lets be cut.',
 }
 
 interface TaskErrorFields {

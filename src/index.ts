@@ -82,6 +82,7 @@ export type {
   TaskStats,
 } from './ports/session.ts'
 export type { SupervisorStats } from './stats.ts'
+export { shutdownOnSignals, type SignalOptions } from './shutdown-on-signals.ts'
 export {
   createTaskSupervisor,
   type ShutdownOptions,

@@ -10,7 +10,11 @@ export function quote(value: unknown): string {
   let text: string
   try {
     text =
-      typeof value === 'string' ? JSON.stringify(value) : typeof value === 'function' ? 'a function' : String(value)
+      typeof value === 'string'
+        ? JSON.stringify(value.slice(0, MAX_QUOTED_CHARS))
+        : typeof value === 'function'
+          ? 'a function'
+          : String(value)
   } catch {
     text = typeof value
   }
@@ -97,8 +101,13 @@ export function checkOwner(value: unknown): string {
 
 /** What is kept of ended tasks and of fresh events. */
 export interface RetentionOptions extends Partial<RetentionPolicy>, Partial<FreshEventsPolicy> {
-  /** The largest result that is kept, in bytes of JSON. A larger one fails its task. */
+  /** The largest result that is kept, in bytes of JSON. */
   readonly maxResultBytes?: number
+  /**
+   * What becomes of a larger one. `fail`: its task fails with `result_too_large`. `truncate`: of a string the beginning is
+   * kept, with a mark that says how much was left out, and the record is `truncated`; anything else fails.
+   */
+  readonly oversizeResult?: 'fail' | 'truncate'
 }
 
 /** The settings of a supervisor, complete. */
@@ -132,7 +141,7 @@ export interface SettingsOptions {
   readonly maxBufferedEvents?: number
   /** @defaultValue `{ maxLive: 100_000, maxDepth: 64, maxChildren: 10_000 }` */
   readonly limits?: Partial<AdmissionLimits>
-  /** @defaultValue `{ maxFinished: 500, finishedMs: 86_400_000, maxProgressEvents: 200, maxOutputChars: 65_536, maxResultBytes: 524_288 }` */
+  /** @defaultValue `{ maxFinished: 500, maxFinishedBytes: 67_108_864, finishedMs: 86_400_000, maxProgressEvents: 200, maxEventChars: 65_536, maxResultBytes: 524_288, oversizeResult: 'fail' }` */
   readonly retention?: RetentionOptions
 }
 
@@ -157,10 +166,12 @@ export function toSettings(options: SettingsOptions): Settings {
   const limits = checkOptionNames('limits', options.limits, ['maxLive', 'maxDepth', 'maxChildren'])
   const retention = checkOptionNames('retention', options.retention, [
     'maxFinished',
+    'maxFinishedBytes',
     'finishedMs',
     'maxProgressEvents',
-    'maxOutputChars',
+    'maxEventChars',
     'maxResultBytes',
+    'oversizeResult',
   ])
   return {
     inlineMs: checkDuration('inlineMs', orDefault(options.inlineMs, 10_000), { mayBeZero: true, mayBeInfinite: true }),
@@ -177,12 +188,20 @@ export function toSettings(options: SettingsOptions): Settings {
     },
     retention: {
       maxFinished: checkLimit('retention.maxFinished', orDefault(retention['maxFinished'], 500)),
+      maxFinishedBytes: checkLimit(
+        'retention.maxFinishedBytes',
+        orDefault(retention['maxFinishedBytes'], 64 * 1024 * 1024),
+      ),
       finishedMs: checkDuration('retention.finishedMs', orDefault(retention['finishedMs'], 86_400_000), {
         mayBeInfinite: true,
       }),
       maxProgressEvents: checkLimit('retention.maxProgressEvents', orDefault(retention['maxProgressEvents'], 200)),
-      maxOutputChars: checkLimit('retention.maxOutputChars', orDefault(retention['maxOutputChars'], 65_536)),
+      maxEventChars: checkLimit('retention.maxEventChars', orDefault(retention['maxEventChars'], 65_536)),
       maxResultBytes: checkLimit('retention.maxResultBytes', orDefault(retention['maxResultBytes'], 512 * 1024)),
+      oversizeResult: checkChoice('retention.oversizeResult', orDefault(retention['oversizeResult'], 'fail'), [
+        'fail',
+        'truncate',
+      ]),
     },
   }
 }

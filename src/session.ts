@@ -84,7 +84,7 @@ export function createSession(
   /** The record of a task that is not open, once its end is public. */
   const requireEnded = async (taskId: unknown): Promise<StoredRecord> => {
     const live = findLive(taskId)
-    if (live !== undefined) await runtime.whenEnded(live)
+    if (live !== undefined) await runtime.whenAllEnded([live])
     return requireStored(taskId)
   }
 

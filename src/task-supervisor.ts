@@ -86,7 +86,8 @@ export interface TaskSupervisor extends Session, AsyncDisposable {
   readonly actor: SupervisorActor['ref']
   /**
    * Takes no new work, lets live tasks end for `graceMs`, cancels the rest and waits for its end, flushes and stops.
-   * Bounded by both graces and `commitWaitMs`. Calling it again gives the same promise.
+   * Takes at most `graceMs`, the supervisor's own `graceMs` and four times `commitWaitMs`. Calling it again gives the same
+   * promise. `shutdownOnSignals` calls it when the process is told to end.
    * @throws `not_allowed` when called from a task's own code
    */
   shutdown(options?: ShutdownOptions): Promise<ShutdownReport>
@@ -205,9 +206,13 @@ export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskS
   const door: TaskDoor = createDoor(parts)
   const shutDown = createShutdown({
     runtime,
+    clock,
     deadlines,
+    logger,
     settings,
+    reportError,
     whenDelivered: deliveries.whenIdle,
+    stopDeliveries: deliveries.stop,
     closeStore: () => store.close(),
   })
   // No async function: that would give each caller a promise of its own.

@@ -1,5 +1,6 @@
 /** Tools as users give them, and as the rest of the library knows them: with a name, a policy and one function. */
 import type { StandardSchemaV1 } from '@standard-schema/spec'
+import { partOf } from './kept-text.ts'
 import { badOption, checkBoolean, checkChoice, checkDuration, checkOptionNames, checkText } from './options.ts'
 import type { ToolDefinition, ToolFunction, ToolPolicy } from './ports/tool.ts'
 
@@ -49,7 +50,7 @@ export function resolveTool(tool: unknown): ResolvedTool {
 
 function fromFunction(run: ToolFunction<never, unknown>): ResolvedTool {
   checkRun('tool', run)
-  const name = run.name === '' ? 'anonymous' : run.name.slice(0, MAX_NAME_CHARS)
+  const name = run.name === '' ? 'anonymous' : partOf(run.name, { from: 0, maxChars: MAX_NAME_CHARS })
   return { name, description: undefined, schema: undefined, policy: {}, run }
 }
 

@@ -39,6 +39,7 @@ const DOORS: Readonly<Record<string, Door>> = {
       'isTaskError',
       'isTaskEvent',
       'memoryStore',
+      'shutdownOnSignals',
     ],
     types: [
       'Awaitable',
@@ -80,6 +81,7 @@ const DOORS: Readonly<Record<string, Door>> = {
       'SessionOptions',
       'ShutdownOptions',
       'ShutdownReport',
+      'SignalOptions',
       'SpawnCall',
       'StopCause',
       'StoredEvent',

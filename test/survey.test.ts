@@ -17,7 +17,7 @@ import { findBiggest, startSurvey, type Ending, type SurveyRun } from '../docs/e
 import { readCommandLine, type SurveyOptions } from '../docs/examples/survey/options.ts'
 import { toTaskRows } from '../docs/examples/survey/view/task-rows.ts'
 import { SCRATCH } from './support/repository.ts'
-import { buildSurvey, runSurvey } from './support/survey-program.ts'
+import { buildProgram, runProgram } from './support/child-program.ts'
 
 // The survey in docs/examples, on real files: in this process for what it finds, and as a process for how it ends.
 
@@ -168,14 +168,14 @@ describe('as a program', () => {
   const built = join(SCRATCH, `survey-${process.pid}`)
   let program = ''
   beforeAll(() => {
-    program = buildSurvey(built)
+    program = buildProgram(built, 'docs/examples/survey/main.ts')
   }, 60_000)
   afterAll(() => {
     rmSync(built, { recursive: true, force: true })
   })
 
   test('without a terminal it prints plain lines and a summary, and ends with 0', async () => {
-    const { exitCode, stdout, stderr } = await runSurvey(program, [sample, '--cancel', 'many']).ended
+    const { exitCode, stdout, stderr } = await runProgram(program, [sample, '--cancel', 'many']).ended
     expect(stderr).toBe('')
     expect(exitCode).toBe(0)
     expect(stdout).not.toContain('\u001B')
@@ -191,7 +191,7 @@ describe('as a program', () => {
   test('an empty folder is a survey like any other', async () => {
     const folder = join(scratch, 'nothing')
     mkdirSync(folder)
-    const { exitCode, stdout } = await runSurvey(program, [folder, '--report', reports]).ended
+    const { exitCode, stdout } = await runProgram(program, [folder, '--report', reports]).ended
     expect(stdout).toContain('0 files in 0 subfolders, 0 B, 0 lines, 0 words')
     expect(exitCode).toBe(0)
   })
@@ -205,13 +205,13 @@ describe('as a program', () => {
     { args: ['--tools', 'count,guess'], message: "not 'guess'" },
     { args: ['--report', join(sample, 'readme.md')], message: 'cannot be a folder' },
   ])('$args ends with 2 and one line: $message', async ({ args, message }) => {
-    const { exitCode, stdout, stderr } = await runSurvey(program, args).ended
+    const { exitCode, stdout, stderr } = await runProgram(program, args).ended
     expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' })
     expect(stderr.trimEnd().split('\n')).toEqual([expect.stringContaining(message)])
   })
 
   test('--help says what there is and ends with 0', async () => {
-    const { exitCode, stdout } = await runSurvey(program, ['--help']).ended
+    const { exitCode, stdout } = await runProgram(program, ['--help']).ended
     expect(exitCode).toBe(0)
     expect(stdout).toContain('npm start -- FOLDER [flags]')
   })
@@ -223,14 +223,8 @@ describe('as a program', () => {
     '$signal drains, ends with $code and leaves no process',
     { timeout: 60_000 },
     async ({ signal, code }) => {
-      const folder = join(scratch, `heavy ${code}`)
-      mkdirSync(folder)
-      // Gigabytes without a block on the disk: a gzip that nobody stops outlasts every grace, and the supervisor says so.
-      for (let n = 0; n < 2; n += 1) {
-        writeFileSync(join(folder, `${n}.bin`), '')
-        truncateSync(join(folder, `${n}.bin`), 6_000_000_000)
-      }
-      const survey = runSurvey(program, [folder, '--tools', 'compress', '--grace-ms', '50', '--report', reports])
+      const folder = heavy()
+      const survey = runProgram(program, [folder, '--tools', 'compress', '--grace-ms', '50', '--report', reports])
       await survey.whenPrinted(/ticket {6}compress/)
       expect(survey.livingProcesses().length).toBeGreaterThan(1)
       survey.signal(signal)
@@ -240,6 +234,25 @@ describe('as a program', () => {
       expect(stdout).toContain('no new work is taken')
       expect(stdout).toMatch(/^report +delivered to/m)
       expect(survey.livingProcesses()).toEqual([])
+    },
+  )
+
+  test.runIf(existsSync('/proc/self/environ'))(
+    'a second Ctrl-C does not wait for the grace, and kills what runs',
+    { timeout: 60_000 },
+    async () => {
+      const survey = runProgram(program, [heavy(), '--tools', 'compress', '--grace-ms', '600000', '--report', reports])
+      await survey.whenPrinted(/ticket {6}compress/)
+      survey.signal('SIGINT')
+      await survey.whenPrinted(/no new work is taken/)
+      // Within 200 ms it would be taken for the first one, repeated.
+      await new Promise((resolve) => setTimeout(resolve, 250))
+      survey.signal('SIGINT')
+      const { exitCode, stderr } = await survey.ended
+      expect(stderr).toBe('')
+      expect(exitCode).toBe(130)
+      // They were killed, and are gone as soon as the system gets round to it.
+      await expect.poll(() => survey.livingProcesses(), { timeout: 30_000 }).toEqual([])
     },
   )
 })
@@ -259,6 +272,16 @@ const RECORD = {
 
 function folderRecord(taskId: string, parentId: string, depth: number) {
   return { ...RECORD, taskId, parentId, depth, rootId: 'root', description: taskId }
+}
+
+/** Gigabytes without a block on the disk: a gzip that nobody stops outlasts every grace, and the supervisor says so. */
+function heavy(): string {
+  const folder = mkdtempSync(join(scratch, 'heavy '))
+  for (let n = 0; n < 2; n += 1) {
+    writeFileSync(join(folder, `${n}.bin`), '')
+    truncateSync(join(folder, `${n}.bin`), 6_000_000_000)
+  }
+  return folder
 }
 
 /** Files that are nearly the same, more than can be compared in a moment. */

@@ -3,8 +3,10 @@
  *
  * 1. A delivery is pending from the commit of the task's end on, and then delivered or failed; `settleDelivery` keeps it.
  * 2. A channel that throws, rejects or does not answer within `SEND_LIMIT_MS` fails its own delivery alone.
+ * 3. What is on its way at `stop` gets its signal and stays pending. What the store still answers later is sent as ever.
  */
 import { messageOf } from '../errors.ts'
+import { partOf } from '../kept-text.ts'
 import type { Channel } from '../ports/channel.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Deadlines } from '../ports/deadlines.ts'
@@ -21,6 +23,8 @@ export interface Deliveries {
   take(record: StoredRecord, entries: readonly OutboxEntry[]): void
   /** Resolves when nothing is on its way. */
   whenIdle(): Promise<void>
+  /** Gives up what is on its way, and says how much that was. */
+  stop(): number
 }
 
 export function createDeliveries(parts: {
@@ -32,13 +36,13 @@ export function createDeliveries(parts: {
   readonly runOutside: (work: () => void) => void
 }): Deliveries {
   const { channels, store, clock, deadlines, logger } = parts
-  const underWay = new Set<Promise<void>>()
+  const underWay = new Map<Promise<void>, AbortController>()
+  const stopped = new Error('the supervisor has stopped')
 
-  const send = async (record: StoredRecord, entry: OutboxEntry): Promise<void> => {
+  const send = async (record: StoredRecord, entry: OutboxEntry, controller: AbortController): Promise<void> => {
     const target = parseTarget(entry.target)
     const channel = channels.get(target.channel)
     if (channel === undefined) throw new Error(`there is no channel ${target.channel}`)
-    const controller = new AbortController()
     const text = endNotice(record)
     const message = { id: entry.deliveryId, kind: 'end' as const, text, part: 1, parts: 1, taskId: record.taskId }
     let limit: { disarm(): void } | undefined
@@ -57,16 +61,19 @@ export function createDeliveries(parts: {
     }
   }
 
-  const deliver = async (record: StoredRecord, entry: OutboxEntry): Promise<void> => {
+  const deliver = async (record: StoredRecord, entry: OutboxEntry, controller: AbortController): Promise<void> => {
     let settled: OutboxEntry
     try {
-      await send(record, entry)
+      await send(record, entry, controller)
       settled = { ...entry, state: 'delivered', settledAt: clock.now() }
     } catch (thrown) {
-      const error = messageOf(thrown).slice(0, MAX_ERROR_CHARS)
+      // `stop` has counted it.
+      if (controller.signal.reason === stopped) return
+      const error = partOf(messageOf(thrown), { from: 0, maxChars: MAX_ERROR_CHARS })
       logger.error({ taskId: entry.taskId, target: entry.target, error }, 'a result could not be delivered')
       settled = { ...entry, state: 'failed', settledAt: clock.now(), error }
     }
+    if (controller.signal.reason === stopped) return
     try {
       await store.settleDelivery(settled)
     } catch (error) {
@@ -78,13 +85,20 @@ export function createDeliveries(parts: {
     take(record, entries) {
       for (const entry of entries) {
         parts.runOutside(() => {
-          const delivery = deliver(record, entry).finally(() => underWay.delete(delivery))
-          underWay.add(delivery)
+          const controller = new AbortController()
+          const delivery = deliver(record, entry, controller).finally(() => underWay.delete(delivery))
+          underWay.set(delivery, controller)
         })
       }
     },
     async whenIdle() {
-      while (underWay.size > 0) await Promise.all(underWay)
+      while (underWay.size > 0) await Promise.all(underWay.keys())
+    },
+    stop() {
+      const count = underWay.size
+      if (count > 0) logger.error({ count }, 'the supervisor stopped while results were on their way')
+      for (const controller of underWay.values()) controller.abort(stopped)
+      return count
     },
   }
 }

@@ -3,6 +3,8 @@ import { TaskError } from '../errors.ts'
 import { badOption, quote } from '../options.ts'
 import type { Channel, DeliveryTarget } from '../ports/channel.ts'
 
+/** Places the result of one task may go to. */
+export const MAX_TARGETS = 100
 const MAX_TARGET_CHARS = 512
 const CHANNEL_NAME = /^[a-z][a-z0-9_-]{0,63}$/
 

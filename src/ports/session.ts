@@ -123,7 +123,7 @@ export interface Session {
   cancel(taskId: string, options?: CancelOptions): Promise<CancelReport>
   /** Stops all tasks of the owner, or of one run; nothing starts under that run any more. */
   cancelAll(options?: CancelOptions & { readonly runId?: string }): Promise<CancelReport>
-  /** Sends the result to another target. @throws `task_not_found`, `target_invalid` */
+  /** Sends the result to another target. @throws `task_not_found`, `target_invalid`; `not_allowed` after 100 of them */
   redirect(taskId: string, target: string): Promise<void>
   /** Gives whoever waits for the call inline a ticket now. @throws `task_not_found` */
   background(taskId: string): Promise<Ticket>

@@ -37,10 +37,10 @@ export interface CallOptions extends CallPolicy {
   /** Unique among the owner's live tasks, `^[a-z][a-z0-9_-]{0,63}$` after folding to lower case. */
   readonly name?: string
   readonly description?: string
-  /** Kept with the record as JSON. */
+  /** Kept with the record as JSON of at most 16 KiB. */
   readonly metadata?: Readonly<Record<string, unknown>>
   readonly correlation?: Correlation
-  /** Where the result goes when the call went to the background; `[]` means nowhere. */
+  /** Where the result goes when the call went to the background; `[]` means nowhere. At most 100 targets. */
   readonly deliverTo?: string | readonly string[]
 }
 

@@ -57,6 +57,10 @@ export interface TaskRecord {
   readonly failure?: TaskFailure
   /** What the code returned although it had been stopped. */
   readonly partial?: unknown
+  /** The size of the kept result, or of the partial one, in bytes of JSON; absent when there is none. */
+  readonly resultBytes?: number
+  /** That result is the beginning of a longer text: `retention.oversizeResult` is `'truncate'`. */
+  readonly truncated?: boolean
   /** The code ignored its signal and was let go; it may still be running. */
   readonly abandoned?: boolean
   /** Where the result goes, or went. */

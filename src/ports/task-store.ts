@@ -8,6 +8,7 @@
  * 4. The events of one owner get consecutive positions in the order of their commits, and so do the events of all.
  * 5. A method may answer at once or with a promise.
  */
+import type { RetentionPolicy } from '../../machines/policies/retention.ts'
 import type { TaskStatus } from '../../machines/vocabulary.ts'
 import type { StoredEvent } from './task-event.ts'
 import type { Durability, StoredRecord } from './task-record.ts'
@@ -115,17 +116,19 @@ export interface TaskStore {
   lastPosition(owner: string | undefined): Awaitable<number>
   readOutbox(taskId: string): Awaitable<readonly OutboxEntry[]>
   settleDelivery(entry: OutboxEntry): Awaitable<void>
-  /** Drops finished tasks beyond the limits, oldest first, with their events. Says how many went and when to come back. */
-  prune(limits: {
-    readonly maxFinished: number
-    readonly finishedMs: number
-    readonly now: number
-  }): Awaitable<PruneReply>
+  /**
+   * Drops finished tasks beyond the limits, oldest first, with their events, at most `maxEvicted` of them. Says how many
+   * went and when to come back.
+   */
+  prune(limits: RetentionPolicy & { readonly now: number; readonly maxEvicted: number }): Awaitable<PruneReply>
   close(): Awaitable<void>
 }
 
 export interface PruneReply {
   readonly evicted: number
-  /** The moment at which the oldest kept task becomes too old; absent when none is kept. */
+  /**
+   * The moment at which the oldest kept task becomes too old; absent when none is kept. It is in the past when
+   * `maxEvicted` ended the work before it was done.
+   */
   readonly nextAt?: number
 }

@@ -2,7 +2,7 @@
  * Which task's code is running, told by the async context. It is entered only around a task's code, and left for
  * everything that other people's code does on its behalf.
  */
-import { AsyncLocalStorage } from 'node:async_hooks'
+import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks'
 import type { TaskContext } from '../ports/tool.ts'
 
 const contexts = new AsyncLocalStorage<TaskContext | undefined>()
@@ -26,6 +26,13 @@ export const explicit: Ambient = {
   enter: (_context, work) => work(),
   current: () => undefined,
   runOutside: (work) => work(),
+}
+
+/** Work that is done later as if it were done now: the host's own async contexts, too, are those of this moment. */
+export function inItsContext(work: () => void): () => void {
+  // `AsyncResource.bind` makes a property that warns, each time: it costs ten times as much.
+  const moment = new AsyncResource('outlive.waiting')
+  return () => moment.runInAsyncScope(work)
 }
 
 /**

@@ -102,6 +102,8 @@ export function createCallers(parts: {
 
   const losePatience = (caller: Caller): void => {
     const { task } = caller
+    // The answer is there and has its turn soon.
+    if (task.outcome !== undefined) return
     caller.isLeaving = true
     if (!hasStaying(task)) return detach(task, 'deadline')
     remove(caller)

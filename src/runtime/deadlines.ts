@@ -14,7 +14,7 @@ import type { Clock, ClockTimer } from '../ports/clock.ts'
 import type { Deadlines, Moment } from '../ports/deadlines.ts'
 
 const MAX_QUEUES = 64
-const MAX_PER_TURN = 2_000
+const MAX_PER_TURN = 500
 const MAX_TIMER_MS = 2 ** 31 - 1
 
 interface Source {

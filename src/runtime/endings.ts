@@ -1,25 +1,43 @@
 /** What an ended task leaves: its result as JSON, the data of its last event, and what has to be delivered. */
 import type { TaskFailure } from '../../machines/vocabulary.ts'
+import type { Settings } from '../options.ts'
 import type { IdSource } from '../ports/id-source.ts'
 import type { TaskEventData } from '../ports/task-event.ts'
 import type { OutboxEntry } from '../ports/task-store.ts'
+import { cutResult, type KeptResult } from './cut-result.ts'
 import { createFailure } from './failure.ts'
 import { encodeJson } from './json.ts'
 import { isAttached, type LiveTask } from './live-task.ts'
 
+/** How much of a result is kept, and what becomes of a larger one. */
+type ResultLimits = Pick<Settings['retention'], 'maxResultBytes' | 'oversizeResult'>
+
 /** Keeps the result of a task of record as JSON. Gives why it cannot be kept; an ephemeral call keeps none. */
-export function keepResult(task: LiveTask, value: unknown, maxResultBytes: number): TaskFailure | undefined {
+export function keepResult(task: LiveTask, value: unknown, limits: ResultLimits): TaskFailure | undefined {
   if (task.log === undefined) return undefined
-  const encoded = encodeJson(value)
-  if (encoded.kind === 'refused') {
-    return createFailure('result_unserialisable', `The result cannot be kept: ${encoded.why}.`)
-  }
-  if (encoded.bytes > maxResultBytes) {
-    const size = `${encoded.bytes} bytes; ${maxResultBytes} are kept at most`
-    return createFailure('result_too_large', `The result has ${size}.`)
-  }
-  task.resultJson = encoded.json
+  const kept = toKeptResult(value, limits)
+  if (kept !== undefined && 'code' in kept) return kept
+  task.result = kept
   return undefined
+}
+
+function toKeptResult(value: unknown, limits: ResultLimits): KeptResult | TaskFailure | undefined {
+  const { maxResultBytes, oversizeResult } = limits
+  const encoded = encodeJson(value, maxResultBytes)
+  switch (encoded.kind) {
+    case 'json':
+      return encoded.json === undefined ? undefined : { json: encoded.json, bytes: encoded.bytes, isCut: false }
+    case 'refused':
+      return createFailure('result_unserialisable', `The result cannot be kept: ${encoded.why}.`)
+    case 'too_large': {
+      const mayCut = oversizeResult === 'truncate'
+      const cut = mayCut && typeof value === 'string' ? cutResult(value, maxResultBytes) : undefined
+      if (cut !== undefined) return cut
+      const size = `at least ${encoded.atLeastBytes} bytes; ${maxResultBytes} are kept at most`
+      const hint = mayCut && typeof value !== 'string' ? ', and only a string can be cut' : ''
+      return createFailure('result_too_large', `The result has ${size}${hint}.`)
+    }
+  }
 }
 
 /** The data of the terminal event. A task that is final has a cause or a failure wherever its status asks for one. */

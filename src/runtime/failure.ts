@@ -1,10 +1,12 @@
 /** Errors of any kind as capped plain data. Nothing a tool throws can break or flood what keeps it. */
 import type { FailureCode, TaskFailure } from '../../machines/vocabulary.ts'
-import { deepFreeze } from './json.ts'
+import { capText } from '../kept-text.ts'
+import { stringifyWithin } from './bounded-json.ts'
+import { decodeFrozen } from './json.ts'
 
 const MAX_MESSAGE_CHARS = 4_000
 const MAX_NAME_CHARS = 100
-const MAX_DETAILS_CHARS = 8_000
+const MAX_DETAILS_BYTES = 8_000
 const MAX_CAUSES = 5
 
 /** A failure from whatever was thrown. The stack stays behind. */
@@ -17,10 +19,18 @@ export function createFailure(code: FailureCode, message: string, cause?: TaskFa
   return Object.freeze({
     code,
     name: 'TaskError',
-    message,
+    message: capText(message, MAX_MESSAGE_CHARS),
     retryable: false,
-    ...(cause === undefined ? {} : { cause }),
+    ...(cause === undefined ? {} : { cause: withoutMiddle(cause) }),
   })
+}
+
+/** A chain of children that failed each other: where it gets too long, only what failed first is told of it. */
+function withoutMiddle(cause: TaskFailure): TaskFailure {
+  let first = cause
+  let links = 0
+  for (; first.code === 'child_failed' && first.cause !== undefined; first = first.cause) links += 1
+  return links < MAX_CAUSES ? cause : first
 }
 
 function describe(code: FailureCode, thrown: unknown, causesLeft: number): TaskFailure {
@@ -31,7 +41,7 @@ function describe(code: FailureCode, thrown: unknown, causesLeft: number): TaskF
   return Object.freeze({
     code,
     name: name ?? 'Error',
-    message: message ?? cap(toText(thrown), MAX_MESSAGE_CHARS),
+    message: message ?? capText(toText(thrown), MAX_MESSAGE_CHARS),
     retryable: read(thrown, 'retryable') === true,
     ...(details === undefined ? {} : { details }),
     ...(cause === undefined || cause === null ? {} : { cause: describe(code, cause, causesLeft - 1) }),
@@ -51,7 +61,7 @@ function read(value: unknown, key: string): unknown {
 
 function readText(value: unknown, key: string, maxChars: number): string | undefined {
   const text = read(value, key)
-  return typeof text === 'string' ? cap(text, maxChars) : undefined
+  return typeof text === 'string' ? capText(text, maxChars) : undefined
 }
 
 function toText(value: unknown): string {
@@ -62,17 +72,8 @@ function toText(value: unknown): string {
   }
 }
 
-function cap(text: string, maxChars: number): string {
-  return text.length > maxChars ? `${text.slice(0, maxChars)}…` : text
-}
-
+/** Details are a courtesy: what cannot be kept is left out. */
 function toPlain(value: unknown): unknown {
-  if (value === undefined) return undefined
-  try {
-    const json = JSON.stringify(value)
-    return json === undefined || json.length > MAX_DETAILS_CHARS ? undefined : deepFreeze(JSON.parse(json))
-  } catch {
-    // Details are a courtesy; what cannot be kept is left out.
-    return undefined
-  }
+  const bounded = stringifyWithin(value, { maxBytes: MAX_DETAILS_BYTES })
+  return bounded.kind === 'json' ? decodeFrozen(bounded.json) : undefined
 }

@@ -50,7 +50,10 @@ export interface Journal {
    */
   promote(task: LiveTask): void
   save(task: LiveTask): void
-  append<Type extends TaskEventType>(task: LiveTask, type: Type, data: TaskEventData[Type]): void
+  /** `chars`: how long the output or the payload is, which is bounded. */
+  append<Type extends TaskEventType>(task: LiveTask, type: Type, data: TaskEventData[Type], chars?: number): void
+  /** As `append`, but written a turn later at the earliest need: the end that mostly follows is in the same commit. */
+  appendSoon<Type extends TaskEventType>(task: LiveTask, type: Type, data: TaskEventData[Type]): void
   /** As `append`, for the event of the end: names are released and deliveries requested in the same commit. */
   appendFinal<Type extends TaskEventType>(
     task: LiveTask,
@@ -92,15 +95,14 @@ export function createJournal(parts: {
   }
 
   /** Keeps account of fresh events and says how far they have to be trimmed. */
-  const accountFresh = (task: LiveTask, event: StoredEvent): number => {
-    const outputChars = event.type === 'task.output' ? (event as StoredEvent<'task.output'>).data.chunk.length : 0
-    const fresh = (task.fresh ??= { events: [], outputChars: 0 })
-    fresh.events.push({ seq: event.seq, outputChars })
-    fresh.outputChars += outputChars
+  const accountFresh = (task: LiveTask, event: StoredEvent, chars: number): number => {
+    const fresh = (task.fresh ??= { events: [], chars: 0 })
+    fresh.events.push({ seq: event.seq, chars })
+    fresh.chars += chars
     const trimTo = decideTrim(settings.retention, fresh)
     for (let oldest = fresh.events[0]; oldest !== undefined && oldest.seq <= trimTo; oldest = fresh.events[0]) {
       fresh.events.shift()
-      fresh.outputChars -= oldest.outputChars
+      fresh.chars -= oldest.chars
       counters.trimmedEvents += 1
     }
     return trimTo
@@ -110,11 +112,11 @@ export function createJournal(parts: {
   const trimmed = (events: StoredEvent[], trimTo: number): StoredEvent[] =>
     trimTo === 0 ? events : events.filter((event) => event.seq > trimTo || !isFreshEventType(event.type))
 
-  const appendToDraft = (task: LiveTask, event: StoredEvent): void => {
+  const appendToDraft = (task: LiveTask, event: StoredEvent, chars: number): void => {
     if (!isRetold(event.type)) {
       const draft = (task.draft ??= [])
       draft.push(event)
-      if (isFreshEventType(event.type)) task.draft = trimmed(draft, accountFresh(task, event))
+      if (isFreshEventType(event.type)) task.draft = trimmed(draft, accountFresh(task, event, chars))
     }
     if (isWatched(task)) {
       hub.publishEphemeral({ event, record: toStoredRecord(task, 0), ownerPosition: 0, position: 0 })
@@ -145,21 +147,22 @@ export function createJournal(parts: {
   }
 
   const flush = (task: LiveTask, log: TaskLog): void => {
-    if (log.refusal !== undefined || log.isInFlight || (log.pending.length === 0 && log.outbox.length === 0)) return
+    if (log.refusal !== undefined || log.isInFlight || (log.pending === undefined && log.outbox.length === 0)) return
     if (task.finalStatus !== undefined && (log.heldBy > 0 || !endsWithFinal(log.pending))) return
     const record = toStoredRecord(task, log.version + 1)
     const commit: Commit = {
-      id: `${task.taskId}:${record.epoch}:${record.version}`,
+      // Two strings are joined instead of five: the id is held as long as the record.
+      id: task.taskId + `:${record.epoch}:${record.version}`,
       expect: { version: log.version, epoch: record.epoch },
       record,
-      events: log.pending,
+      events: log.pending ?? NONE,
       trimTo: log.trimTo,
       outbox: log.outbox,
       claims: log.claims,
       releases: log.releases,
     }
     log.isInFlight = true
-    log.pending = []
+    log.pending = undefined
     log.outbox = NONE
     log.claims = NONE
     log.releases = NONE
@@ -191,7 +194,7 @@ export function createJournal(parts: {
   }
 
   /** Whether something of the task is still to be written. */
-  const isOwing = (log: TaskLog): boolean => log.refusal === undefined && (log.isInFlight || log.pending.length > 0)
+  const isOwing = (log: TaskLog): boolean => log.refusal === undefined && (log.isInFlight || log.pending !== undefined)
 
   const letGo = (above: LiveTask): void => {
     if (above.log === undefined) return
@@ -243,20 +246,50 @@ export function createJournal(parts: {
     ...(spec.metadata === undefined ? {} : { metadata: spec.metadata }),
   })
 
-  const append = <Type extends TaskEventType>(task: LiveTask, type: Type, data: TaskEventData[Type]): void => {
+  /** Numbers an event and puts it where it waits to be written. Gives the log it will be written to. */
+  const note = <Type extends TaskEventType>(
+    task: LiveTask,
+    type: Type,
+    data: TaskEventData[Type],
+    chars = 0,
+  ): TaskLog | undefined => {
     const { log } = task
     if (log === undefined && isRetold(type) && !isWatched(task)) {
       task.lastSeq += 1
-      return
+      return undefined
     }
     const event = number(task, type, data)
-    if (log === undefined) return appendToDraft(task, event)
-    log.pending.push(event)
+    if (log === undefined) {
+      appendToDraft(task, event, chars)
+      return undefined
+    }
+    // An array that is made with its item is smaller than one that has grown.
+    if (log.pending === undefined) log.pending = [event]
+    else log.pending.push(event)
     if (isFreshEventType(type)) {
-      log.trimTo = Math.max(log.trimTo, accountFresh(task, event))
+      log.trimTo = Math.max(log.trimTo, accountFresh(task, event, chars))
       log.pending = trimmed(log.pending, log.trimTo)
     }
-    flush(task, log)
+    return log
+  }
+
+  const append: Journal['append'] = (task, type, data, chars) => {
+    const log = note(task, type, data, chars)
+    if (log !== undefined) flush(task, log)
+  }
+
+  let toFlush: LiveTask[] = []
+
+  const flushAll = (): void => {
+    const tasks = toFlush
+    toFlush = []
+    for (const task of tasks) if (task.log !== undefined) flush(task, task.log)
+  }
+
+  const appendSoon: Journal['appendSoon'] = (task, type, data) => {
+    if (note(task, type, data) === undefined) return
+    toFlush.push(task)
+    if (toFlush.length === 1) clock.soon(flushAll)
   }
 
   return {
@@ -293,6 +326,7 @@ export function createJournal(parts: {
     },
 
     append,
+    appendSoon,
 
     appendFinal(task, type, data, outbox) {
       const { log } = task
@@ -322,8 +356,8 @@ function isRetold(type: TaskEventType): boolean {
   return type === 'task.queued' || type === 'task.started' || isFinalEventType(type)
 }
 
-function endsWithFinal(events: readonly StoredEvent[]): boolean {
-  const last = events.at(-1)
+function endsWithFinal(events: readonly StoredEvent[] | undefined): boolean {
+  const last = events?.at(-1)
   return last !== undefined && isFinalEventType(last.type)
 }
 

@@ -27,6 +27,10 @@ import type { StoredEvent } from '../ports/task-event.ts'
 import type { StoredPolicy, StoredRecord, TaskProgress, TaskUsage } from '../ports/task-record.ts'
 import type { Claim, OutboxEntry } from '../ports/task-store.ts'
 import type { ToolFunction } from '../ports/tool.ts'
+import type { KeptResult } from './cut-result.ts'
+
+/** How a task's code ended. */
+export type CodeOutcome = { readonly value: unknown } | { readonly thrown: unknown }
 
 /** A place in the index of live tasks: an owner, or a task. */
 export interface TreeNode {
@@ -82,6 +86,8 @@ export interface Stop {
   isGraceOver: boolean
   /** Tasks it reached that still live. */
   liveCount: number
+  /** The cause of the child that was signalled last: its siblings, which follow, share it. */
+  causeBelow: StopCause | undefined
   grace: Moment | undefined
   abandonedCount: number
 }
@@ -90,7 +96,8 @@ export interface Stop {
 export interface TaskLog {
   version: number
   isInFlight: boolean
-  pending: StoredEvent[]
+  /** What the next commit will hold; absent rather than empty. */
+  pending: StoredEvent[] | undefined
   outbox: readonly OutboxEntry[]
   claims: readonly Claim[]
   releases: readonly Claim[]
@@ -144,7 +151,10 @@ export interface LiveTask extends TreeNode {
   thrown: unknown
   /** What the code returned, as it is, for a caller who is still attached. */
   value: unknown
-  resultJson: string | undefined
+  /** What is kept of `value`, or of what stopped code returned. */
+  result: KeptResult | undefined
+  /** How its code ended, while that waits for its turn. */
+  outcome: CodeOutcome | undefined
   ownCodeEnded: boolean
   abandoned: boolean
   targets: readonly string[]
@@ -155,7 +165,7 @@ export interface LiveTask extends TreeNode {
   log: TaskLog | undefined
   /** Fresh events of an ephemeral call, kept in case it is promoted. */
   draft: StoredEvent[] | undefined
-  fresh: { events: FreshEvent[]; outputChars: number } | undefined
+  fresh: { events: FreshEvent[]; chars: number } | undefined
   progress: TaskProgress | undefined
   progressPacing: { lastAtMs: number; held: TaskProgress | undefined; flush: Moment | undefined } | undefined
   usage: TaskUsage | undefined
@@ -207,7 +217,8 @@ export function createLiveTask(birth: Birth): LiveTask {
     failure: undefined,
     thrown: undefined,
     value: undefined,
-    resultJson: undefined,
+    result: undefined,
+    outcome: undefined,
     ownCodeEnded: false,
     abandoned: false,
     targets: birth.spec.targets,

@@ -1,5 +1,6 @@
 /** Redirects of tasks that have ended: one more delivery, once per target. */
 import { isFinalStatus } from '../../machines/vocabulary.ts'
+import { MAX_TARGETS } from '../delivery/targets.ts'
 import { TaskError } from '../errors.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { IdSource } from '../ports/id-source.ts'
@@ -29,6 +30,9 @@ export function createRedirects(parts: {
         if (!isFinalStatus(record.status)) break
         const requested = await store.readOutbox(taskId)
         if (requested.some((entry) => entry.target === target)) return
+        if (record.targets.length >= MAX_TARGETS) {
+          throw new TaskError('not_allowed', `A result goes to ${MAX_TARGETS} targets at most.`, { taskId })
+        }
         const version = record.version + 1
         const next: StoredRecord = Object.freeze({
           ...record,

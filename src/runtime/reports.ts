@@ -5,6 +5,7 @@
  * 2. What code says after its task is final is counted and goes nowhere.
  */
 import { TaskError } from '../errors.ts'
+import { partOf } from '../kept-text.ts'
 import { badOption, checkOptionNames, checkText, quote } from '../options.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Deadlines } from '../ports/deadlines.ts'
@@ -12,7 +13,7 @@ import type { TaskProgress, TaskUsage } from '../ports/task-record.ts'
 import type { ProgressReport } from '../ports/tool.ts'
 import type { Counters } from './counters.ts'
 import type { Journal } from './journal.ts'
-import { copyJson, encodeJson } from './json.ts'
+import { decodeFrozen, encodeJson } from './json.ts'
 import type { LiveTask } from './live-task.ts'
 
 const MAX_EVENT_NAME_CHARS = 128
@@ -34,11 +35,11 @@ export function createReports(parts: {
   readonly journal: Journal
   readonly counters: Counters
   readonly progressMs: number
-  readonly maxOutputChars: number
+  readonly maxEventChars: number
 }): Reports {
   const { clock, deadlines, journal, counters, progressMs } = parts
   /** A longer piece would be trimmed whole. */
-  const maxChunkChars = Math.min(MAX_PAYLOAD_BYTES, parts.maxOutputChars)
+  const maxChunkChars = Math.min(MAX_PAYLOAD_BYTES, parts.maxEventChars)
 
   const isTooLate = (task: LiveTask): boolean => {
     if (task.finalStatus === undefined) return false
@@ -82,23 +83,25 @@ export function createReports(parts: {
 
     emit(task, name, payload) {
       checkText('name', name, MAX_EVENT_NAME_CHARS)
-      const encoded = encodeJson(payload)
+      const encoded = encodeJson(payload, MAX_PAYLOAD_BYTES)
       if (encoded.kind === 'refused') {
         throw new TaskError('input_invalid', `The payload of ${quote(name)} cannot be kept: ${encoded.why}.`)
       }
-      if (encoded.bytes > MAX_PAYLOAD_BYTES) {
-        const size = `${encoded.bytes} bytes; ${MAX_PAYLOAD_BYTES} are kept at most`
+      if (encoded.kind === 'too_large') {
+        const size = `at least ${encoded.atLeastBytes} bytes; ${MAX_PAYLOAD_BYTES} are kept at most`
         throw new TaskError('input_invalid', `The payload of ${quote(name)} has ${size}.`)
       }
       if (isTooLate(task)) return
-      journal.append(task, 'task.custom', { name, payload: copyJson(payload) })
+      journal.append(task, 'task.custom', { name, payload: decodeFrozen(encoded.json) }, encoded.json?.length ?? 0)
     },
 
     output(task, chunk) {
       if (typeof chunk !== 'string') throw badOption('chunk', 'a string', chunk)
       if (isTooLate(task) || chunk === '') return
-      for (let at = 0; at < chunk.length; at += maxChunkChars) {
-        journal.append(task, 'task.output', { chunk: chunk.slice(at, at + maxChunkChars) })
+      for (let from = 0; from < chunk.length;) {
+        const piece = partOf(chunk, { from, maxChars: maxChunkChars })
+        journal.append(task, 'task.output', { chunk: piece }, piece.length)
+        from += piece.length
       }
     },
 
@@ -134,7 +137,7 @@ function toProgress(report: ProgressReport): TaskProgress {
     ...(hasFraction ? { fraction: Math.min(1, done / total) } : {}),
     ...(done === undefined ? {} : { done }),
     ...(total === undefined ? {} : { total }),
-    ...(note === undefined ? {} : { note: note.slice(0, MAX_NOTE_CHARS) }),
+    ...(note === undefined ? {} : { note: partOf(note, { from: 0, maxChars: MAX_NOTE_CHARS }) }),
   })
 }
 

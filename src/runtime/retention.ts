@@ -1,4 +1,4 @@
-/** Keeps what is kept of finished tasks within its limits: after ends, once a turn, and when the oldest gets too old. */
+/** Keeps what is kept of finished tasks within its limits: after ends, a batch a turn, and when the oldest gets too old. */
 import type { Settings } from '../options.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Deadlines, Moment } from '../ports/deadlines.ts'
@@ -7,6 +7,9 @@ import type { Counters } from './counters.ts'
 
 /** No prune is planned further ahead than a day; a later one plans the next. */
 const MAX_AHEAD_MS = 86_400_000
+
+/** So many at a time, so that a large eviction blocks nobody. */
+const MAX_EVICTED = 1_000
 
 export interface Retention {
   /** A task has ended. */
@@ -26,11 +29,13 @@ export function createRetention(parts: {
   let nextPrune: Moment | undefined
 
   const prune = async (): Promise<void> => {
-    const { maxFinished, finishedMs } = settings.retention
-    const reply = await store.prune({ maxFinished, finishedMs, now: clock.now() })
+    const { maxFinished, maxFinishedBytes, finishedMs } = settings.retention
+    const policy = { maxFinished, maxFinishedBytes, finishedMs }
+    const reply = await store.prune({ ...policy, now: clock.now(), maxEvicted: MAX_EVICTED })
     counters.evictedTasks += reply.evicted
     nextPrune?.disarm()
     nextPrune = undefined
+    if (reply.evicted === MAX_EVICTED) return noteEnd()
     if (reply.nextAt === undefined || reply.nextAt === Infinity) return
     const delayMs = Math.min(Math.max(1, reply.nextAt - clock.now()), MAX_AHEAD_MS)
     nextPrune = deadlines.idleAfter(delayMs, noteEnd, undefined)

@@ -1,11 +1,26 @@
 /**
- * The end of a supervisor, in this order: refuse new roots, let live tasks end by themselves for `graceMs`, cancel what
- * is left and wait for it as long as its own grace, flush the store, stop.
+ * The end of a supervisor. Each step has a limit of its own:
+ *
+ * draining: new roots are refused and live tasks may end by themselves, for the `graceMs` of the call.
+ * cancelling: what is left is cancelled, for the supervisor's `graceMs` and twice `commitWaitMs`: once for what children
+ * write, once for their parents.
+ * flushing: the store answers what it was given and channels take what is on its way, for `commitWaitMs`.
+ * closing: the store closes, for `commitWaitMs`.
+ *
+ * 1. A shutdown resolves within the sum of these limits, whatever tasks, channels and the store do.
+ * 2. What a limit cut short is counted in the report; a store that does not close is logged.
+ * 3. Once it has resolved, no timer is set any more.
  */
 import { TaskError } from '../errors.ts'
 import type { Settings } from '../options.ts'
+import type { Clock } from '../ports/clock.ts'
 import type { Deadlines, Moment } from '../ports/deadlines.ts'
+import type { Logger } from '../ports/logger.ts'
+import { createDeadlines } from './deadlines.ts'
 import type { TaskRuntime } from './task-runtime.ts'
+
+/** How often the end of a flush is looked for. */
+const LOOK_MS = 10
 
 /** What became of the tasks that were live when the shutdown began, and of those that started below them meanwhile. */
 export interface ShutdownReport {
@@ -17,73 +32,95 @@ export interface ShutdownReport {
   readonly abandoned: number
   /** Commits that the store had not answered when it was closed. */
   readonly unsaved: number
+  /** Deliveries that had no outcome when the store was closed. They stay `pending`. */
+  readonly undelivered: number
 }
 
 export function createShutdown(parts: {
   readonly runtime: TaskRuntime
+  readonly clock: Clock
   readonly deadlines: Deadlines
+  readonly logger: Logger
   readonly settings: Settings
+  readonly reportError: (error: unknown) => void
   readonly whenDelivered: () => Promise<void>
+  /** Gives the number of deliveries that were on their way. */
+  readonly stopDeliveries: () => number
   readonly closeStore: () => void | Promise<void>
 }): (graceMs: number) => Promise<ShutdownReport> {
   const { runtime, deadlines, settings } = parts
   const { supervisor, writer, counters } = runtime
+  // Those of the tasks are closed while the last step still needs one.
+  const limits = createDeadlines(parts.clock, parts.reportError)
   let underWay: Promise<ShutdownReport> | undefined
 
-  /** Waits for work, but no longer than the limit. */
-  const within = async (limitMs: number, work: Promise<unknown>): Promise<void> => {
+  /** Waits for work, but no longer than the limit; gives whether the work was done by then. */
+  const within = async (limitMs: number, work: Promise<unknown>): Promise<boolean> => {
     let limit: Moment | undefined
-    const over = new Promise<void>((resolve) => {
-      limit = deadlines.after(limitMs, resolve, undefined)
+    const over = new Promise<boolean>((resolve) => {
+      limit = limits.after(limitMs, resolve, false)
     })
-    await Promise.race([work, over])
+    const isDone = await Promise.race([work.then(() => true), over])
     limit?.disarm()
+    return isDone
   }
 
-  const whenAllEnded = async (): Promise<void> => {
-    while (supervisor.live.size > 0) {
-      await Promise.all(
-        [...supervisor.live.values()].map(
-          (task) => new Promise<void>((resolve) => (task.endListeners ??= []).push(resolve)),
-        ),
-      )
-    }
-  }
+  /** One listener for all tasks, and one round for each generation that started meanwhile. */
+  const whenAllEnded = (): Promise<void> =>
+    new Promise((resolve) => {
+      let left = 0
+      const noteEnd = (): void => {
+        left -= 1
+        if (left === 0) waitForLive()
+      }
+      const waitForLive = (): void => {
+        left = supervisor.live.size
+        if (left === 0) return resolve()
+        for (const task of supervisor.live.values()) (task.endListeners ??= []).push(noteEnd)
+      }
+      waitForLive()
+    })
 
   const whenFlushed = (): Promise<void> =>
     new Promise((resolve) => {
       const look = (): void => {
         if (writer.unansweredCount() === 0) resolve()
-        else deadlines.after(10, look, undefined)
+        else limits.after(LOOK_MS, look, undefined)
       }
       look()
     })
+
+  const closeStore = async (): Promise<void> => {
+    try {
+      await parts.closeStore()
+    } catch (error) {
+      parts.logger.error({ error }, 'the store could not be closed')
+    }
+  }
 
   const shutDown = async (graceMs: number): Promise<ShutdownReport> => {
     supervisor.drain()
     const liveAtStart = [...supervisor.live.keys()]
     const abandonedBefore = counters.abandonedTasks
-    if (liveAtStart.length > 0) await within(graceMs, whenAllEnded())
+    await within(graceMs, whenAllEnded())
 
     const completed = liveAtStart.filter((taskId) => !supervisor.live.has(taskId)).length
     const cancelled = supervisor.live.size
     // The youngest first, as everywhere in a stop.
     const roots = [...supervisor.live.values()].filter((task) => task.above.kind === 'owner').reverse()
-    // Twice the wait for the store: once for what children write, once for their parents.
-    const limitMs = settings.graceMs + 2 * settings.commitWaitMs
-    await within(limitMs, runtime.cancel(roots, { reason: 'shutdown' }, undefined))
+    const cancelling = runtime.cancel(roots, { reason: 'shutdown' }, undefined)
+    await within(settings.graceMs + 2 * settings.commitWaitMs, cancelling)
+
     await within(settings.commitWaitMs, Promise.all([whenFlushed(), parts.whenDelivered()]))
     const unsaved = writer.unansweredCount()
-
+    const undelivered = parts.stopDeliveries()
     supervisor.stop()
     deadlines.close()
-    await parts.closeStore()
-    return {
-      completed,
-      cancelled,
-      abandoned: counters.abandonedTasks - abandonedBefore,
-      unsaved,
-    }
+
+    const isClosed = await within(settings.commitWaitMs, closeStore())
+    if (!isClosed) parts.logger.error({ limitMs: settings.commitWaitMs }, 'the store did not close in time')
+    limits.close()
+    return { completed, cancelled, abandoned: counters.abandonedTasks - abandonedBefore, unsaved, undelivered }
   }
 
   return (graceMs) => {

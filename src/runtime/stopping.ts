@@ -23,9 +23,9 @@ import type { Counters } from './counters.ts'
 import { createFailure } from './failure.ts'
 import type { Journal } from './journal.ts'
 import { isStopping, type LiveTask, type Stop } from './live-task.ts'
-import { descendantsOf } from './tree-index.ts'
+import { deepestFirst } from './tree-index.ts'
 
-const SLICE = 2_000
+const SLICE = 1_000
 /** Abandoned tasks that are reported one by one; the rest of a stop is reported as a number. */
 const MAX_REPORTS = 10
 
@@ -62,6 +62,8 @@ export function createStopping(parts: {
   readonly ambient: Ambient
   readonly contextOf: (task: LiveTask) => TaskContext
   readonly send: (task: LiveTask, type: TaskChartEventType) => void
+  /** Works on the end of a task's code, if that waits for its turn: it came before whatever comes now. */
+  readonly takeUpEnd: (task: LiveTask) => void
 }): Stopping {
   const { clock, deadlines, journal, logger, counters, send } = parts
 
@@ -79,7 +81,7 @@ export function createStopping(parts: {
   }
 
   const settle = (task: LiveTask): void => {
-    if (!isStopping(task) || task.childCount > 0) return
+    if (!isStopping(task) || task.childCount > 0 || task.outcome !== undefined) return
     if (task.ownCodeEnded) return send(task, 'teardown.finished')
     if (task.stop?.isGraceOver !== true) return
     letGo(task)
@@ -95,17 +97,22 @@ export function createStopping(parts: {
 
   const causeOf = (task: LiveTask, stop: Stop): StopCause => {
     if (stop.roots.has(task)) return stop.cause
-    return Object.freeze({ reason: 'parent', ...(task.parentId === undefined ? {} : { actor: task.parentId }) })
+    const { parentId } = task
+    if (stop.causeBelow === undefined || stop.causeBelow.actor !== parentId) {
+      stop.causeBelow = Object.freeze({ reason: 'parent', ...(parentId === undefined ? {} : { actor: parentId }) })
+    }
+    return stop.causeBelow
   }
 
   const signal = (task: LiveTask): void => {
+    parts.takeUpEnd(task)
     const { stop } = task
     if (stop === undefined || task.actor === undefined || isStopping(task)) return
     task.cause = causeOf(task, stop)
     if (task.cause.reason === 'timeout') task.failure ??= createFailure('timeout', 'The hard deadline has passed.')
     send(task, stop.roots.has(task) ? stop.rootEvent : 'task.cancel')
     if (!isStopping(task)) return
-    journal.append(task, 'task.stopping', { stopCause: task.cause })
+    journal.appendSoon(task, 'task.stopping', { stopCause: task.cause })
     abort(task, task.cause)
     settle(task)
   }
@@ -143,13 +150,11 @@ export function createStopping(parts: {
         rootEvent,
         isGraceOver: false,
         liveCount: 0,
+        causeBelow: undefined,
         grace: undefined,
         abandonedCount: 0,
       }
-      const members = roots
-        .flatMap((root) => [root, ...descendantsOf(root)])
-        .filter((task) => task.finalStatus === undefined)
-        .sort((a, b) => b.depth - a.depth)
+      const members = deepestFirst(roots).filter((task) => task.finalStatus === undefined)
       const reached = members.filter((task) => task.stop === undefined)
       for (const task of reached) task.stop = stop
       stop.liveCount = reached.length

@@ -37,7 +37,11 @@ export function toStoredRecord(task: LiveTask, version: number): StoredRecord {
   if (task.usage !== undefined) record.usage = task.usage
   if (task.cause !== undefined) record.cause = task.cause
   if (task.failure !== undefined) record.failure = task.failure
-  if (task.resultJson !== undefined) record.resultJson = task.resultJson
+  if (task.result !== undefined) {
+    record.resultJson = task.result.json
+    record.resultBytes = task.result.bytes
+    if (task.result.isCut) record.truncated = true
+  }
   if (task.abandoned) record.abandoned = true
   return Object.freeze(record)
 }

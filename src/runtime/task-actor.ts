@@ -25,16 +25,19 @@ import type { Counters } from './counters.ts'
 import { finalDataOf, keepResult, outboxOf } from './endings.ts'
 import { createFailure, toFailure } from './failure.ts'
 import type { Journal } from './journal.ts'
-import { isAttached, isStopping, parentOf, workOf, type LiveTask } from './live-task.ts'
+import { isAttached, isStopping, parentOf, workOf, type CodeOutcome, type LiveTask } from './live-task.ts'
 import type { Reports } from './reports.ts'
+import { createSlices } from './slices.ts'
 import { createStopping, type Stopping } from './stopping.ts'
 import { toStoredRecord } from './stored-record.ts'
 import type { SupervisorActor } from './supervisor-actor.ts'
 import { childrenOf, type TreeIndex } from './tree-index.ts'
-import { callCode, type CodeOutcome } from './user-code.ts'
+import { callCode } from './user-code.ts'
 
 /** Code that starts a task has that task's code on its own stack, this deep at most; deeper, code waits for its turn. */
 const MAX_NESTED_STARTS = 32
+/** A few milliseconds of work. */
+const ENDS_PER_SLICE = 500
 
 export interface TaskActors {
   readonly callers: Callers
@@ -71,7 +74,7 @@ export function createTaskActors(parts: {
   readonly contextOf: (task: LiveTask) => TaskContext
 }): TaskActors {
   const { clock, deadlines, supervisor, tree, journal, hub, counters, reports } = parts
-  const { maxResultBytes } = parts.settings.retention
+  const { retention } = parts.settings
   let isEnding = false
   let startsUnderWay = 0
 
@@ -90,7 +93,7 @@ export function createTaskActors(parts: {
   }
 
   const callers = createCallers({ deadlines, journal, durability: parts.durability, send })
-  const stopping = createStopping({ ...parts, send })
+  const stopping = createStopping({ ...parts, send, takeUpEnd: (task) => takeUpEnd(task) })
 
   /** What children do when their parent's code has succeeded or failed. */
   const settleChildren = (task: LiveTask, hasSucceeded: boolean): LiveTask[] => {
@@ -109,7 +112,7 @@ export function createTaskActors(parts: {
   }
 
   const succeed = (task: LiveTask, value: unknown): void => {
-    const refusal = keepResult(task, value, maxResultBytes)
+    const refusal = keepResult(task, value, retention)
     if (refusal !== undefined) return fail(task, refusal, undefined)
     task.value = value
     const toCancel = settleChildren(task, true)
@@ -133,7 +136,16 @@ export function createTaskActors(parts: {
     cancelChildren(task, toCancel)
   }
 
+  /** Ends of code have their turns: many that come at once are worked through in slices. */
   const endCode = (task: LiveTask, outcome: CodeOutcome): void => {
+    task.outcome = outcome
+    ends.push(task)
+  }
+
+  const takeUpEnd = (task: LiveTask): void => {
+    const { outcome } = task
+    if (outcome === undefined) return
+    task.outcome = undefined
     task.ownCodeEnded = true
     task.input = undefined
     if (task.finalStatus !== undefined) {
@@ -142,11 +154,13 @@ export function createTaskActors(parts: {
     }
     if (isStopping(task)) {
       // What a stopped task returned is kept if it can be; that it cannot is no failure of its own.
-      if ('value' in outcome) keepResult(task, outcome.value, maxResultBytes)
+      if ('value' in outcome) keepResult(task, outcome.value, retention)
       stopping.settle(task)
     } else if ('value' in outcome) succeed(task, outcome.value)
     else fail(task, toFailure('tool_error', outcome.thrown), outcome.thrown)
   }
+
+  const ends = createSlices({ clock, size: ENDS_PER_SLICE, work: takeUpEnd })
 
   const passDeadline = (task: LiveTask): void => {
     stopping.accept({ roots: [task], cause: { reason: 'timeout' }, rootEvent: 'deadline.hard' })

@@ -16,7 +16,7 @@ import type { IdSource } from '../ports/id-source.ts'
 import type { Logger } from '../ports/logger.ts'
 import type { TaskStore } from '../ports/task-store.ts'
 import { createAdmission } from './admission.ts'
-import type { Ambient } from './ambient.ts'
+import { inItsContext, type Ambient } from './ambient.ts'
 import type { Counters } from './counters.ts'
 import { createJournal, isFinalCommit, type Journal } from './journal.ts'
 import { isAttached, statusOf, type Caller, type LiveTask, type TaskSpec, type TreeNode } from './live-task.ts'
@@ -27,11 +27,14 @@ import { createStoreWriter, type StoreWriter } from './store-writer.ts'
 import { createSupervisorActor, type Inspector, type SupervisorActor } from './supervisor-actor.ts'
 import { createTaskActors } from './task-actor.ts'
 import { createTaskContexts } from './task-context.ts'
+import { createSlices } from './slices.ts'
 import { childrenOf, createTreeIndex, descendantsOf, type TreeIndex } from './tree-index.ts'
 import { createWaits, type Waits } from './waits.ts'
 
 /** Cancelled runs that are remembered, so that nothing starts under them any more. */
 const MAX_CLOSED_RUNS = 10_000
+/** A few milliseconds of work. */
+const STARTS_PER_SLICE = 500
 
 /** A checked call. */
 export interface RuntimeCall {
@@ -57,7 +60,8 @@ export interface TaskRuntime {
   /** `from`: the task whose code asks. Inside what it cancels, it hears of the signals only, not of its own end. */
   cancel(roots: readonly LiveTask[], cause: StopCause, from: LiveTask | undefined): Promise<CancelReport>
   /** Resolves once the end of the task is public. */
-  whenEnded(task: LiveTask): Promise<void>
+  /** Resolves once all of them are final and their ends are public. */
+  whenAllEnded(tasks: readonly LiveTask[]): Promise<void>
   closeRun(owner: string, runId: string): void
   background(task: LiveTask): Promise<Ticket>
   attach(
@@ -102,7 +106,7 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     journal,
     counters,
     progressMs: settings.progressMs,
-    maxOutputChars: settings.retention.maxOutputChars,
+    maxEventChars: settings.retention.maxEventChars,
   })
   const contexts = createTaskContexts({ reports, door: parts.door })
   const actors = createTaskActors({
@@ -127,6 +131,12 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     endUnstarted: actors.endUnstarted,
     dropUnstarted: actors.dropUnstarted,
   })
+  const starts = createSlices<() => void>({
+    clock,
+    size: STARTS_PER_SLICE,
+    work: (start) => start(),
+    toWaiting: inItsContext,
+  })
   const waits = createWaits({ store, hub, deadlines, live: supervisor.live })
   const retention = createRetention(parts)
   journal.onCommitted((commit) => {
@@ -145,10 +155,19 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     return task
   }
 
-  const whenEnded = (task: LiveTask): Promise<void> =>
+  const whenAllEnded = (tasks: readonly LiveTask[]): Promise<void> =>
     new Promise((resolve) => {
-      if (!supervisor.live.has(task.taskId)) return resolve()
-      ;(task.endListeners ??= []).push(resolve)
+      const left = tasks.filter((task) => task.finalStatus === undefined || supervisor.live.has(task.taskId))
+      if (left.length === 0) return resolve()
+      let count = left.length
+      const onEnd = (): void => {
+        count -= 1
+        if (count === 0) resolve()
+      }
+      for (const task of left) {
+        if (task.endListeners === undefined) task.endListeners = [onEnd]
+        else task.endListeners.push(onEnd)
+      }
     })
 
   const cancel = async (
@@ -158,8 +177,11 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
   ): Promise<CancelReport> => {
     const accepted = stopping.accept({ roots, cause, rootEvent: 'task.cancel' })
     const { members } = accepted
-    if (from !== undefined && members.includes(from)) await new Promise<void>((done) => accepted.whenSignalled(done))
-    else await Promise.all(roots.map(whenEnded))
+    if (from !== undefined && members.includes(from)) {
+      await new Promise<void>((done) => accepted.whenSignalled(done))
+      // It goes on among tasks that are stopping, and what it reads of them says so.
+      for (const member of members) journal.save(member)
+    } else await whenAllEnded(roots)
     return {
       count: members.length,
       tasks: members.map((task) => ({ taskId: task.taskId, status: task.finalStatus ?? statusOf(task) })),
@@ -216,7 +238,7 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     counters,
     promote,
     cancel,
-    whenEnded,
+    whenAllEnded,
 
     run: (call, signals) =>
       new Promise((resolve, reject) => {
@@ -224,12 +246,9 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
         const task = create(call, 'attached')
         addCaller(task, spec.inlineMs === 0 ? Infinity : spec.inlineMs, signals, { resolve, reject })
         const isOfRecord = spec.durable || spec.inlineMs === 0 || spec.name !== undefined
-        if (!isOfRecord) return actors.start(task)
-        admission.record(
-          task,
-          () => actors.start(task),
-          (error) => callers.refuseAll(task, error),
-        )
+        const start = (): void => actors.start(task)
+        if (!isOfRecord) starts.push(start)
+        else starts.push(() => admission.record(task, start, (error) => callers.refuseAll(task, error)))
       }),
 
     spawn: (call) =>
@@ -239,7 +258,7 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
           actors.start(task)
           resolve(task)
         }
-        admission.record(task, begin, reject)
+        starts.push(() => admission.record(task, begin, reject))
       }),
 
     closeRun: admission.closeRun,

@@ -83,3 +83,19 @@ export function descendantsOf(node: TreeNode): LiveTask[] {
   }
   return found
 }
+
+/** Tasks with everything below them, deepest first; of one depth, in the order of the walk. */
+export function deepestFirst(tops: readonly LiveTask[]): LiveTask[] {
+  const layers: LiveTask[][] = []
+  const layerAt = (depth: number): LiveTask[] => (layers[depth] ??= [])
+  for (const top of tops) layerAt(top.depth).push(top)
+  for (let depth = 0; depth < layers.length; depth += 1) {
+    for (const task of layers[depth] ?? []) {
+      if (task.firstChild === undefined) continue
+      const below = layerAt(depth + 1)
+      for (let child: LiveTask | undefined = task.firstChild; child !== undefined; child = child.nextSibling)
+        below.push(child)
+    }
+  }
+  return layers.reverse().flat()
+}

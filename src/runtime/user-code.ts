@@ -1,9 +1,7 @@
 /** Calling a tool's code. Every way it can end becomes one value: what it returned, or what it threw. */
 import type { TaskContext } from '../ports/tool.ts'
 import type { Ambient } from './ambient.ts'
-import type { LiveTask } from './live-task.ts'
-
-export type CodeOutcome = { readonly value: unknown } | { readonly thrown: unknown }
+import type { CodeOutcome, LiveTask } from './live-task.ts'
 
 /** Calls the code of a task as itself, and `onEnd` once, at the latest when what it returned has settled. */
 export function callCode(

@@ -15,6 +15,8 @@ export interface StoreContractCase {
 }
 
 const BASE_AT = 1_000_000
+/** What pruning keeps, unless a case says otherwise. */
+const POLICY = { maxFinished: 3, maxFinishedBytes: 1_000, finishedMs: 1_000, maxEvicted: 100 }
 
 function recordOf(taskId: string, fields: Partial<StoredRecord> = {}): StoredRecord {
   return {
@@ -85,7 +87,7 @@ const contract = (title: string, check: (store: TaskStore) => Promise<void>): St
 
 export const STORE_CONTRACT: readonly StoreContractCase[] = [
   contract('a committed record and its events can be read back', async (store) => {
-    const record = recordOf('a', { metadata: { deep: { list: [1, 'two'] } }, resultJson: '{"x":1}' })
+    const record = recordOf('a', { metadata: { deep: { list: [1, 'two'] } }, resultJson: '{"x":1}', resultBytes: 7 })
     await commit(store, commitOf(record))
     assert.deepEqual(await store.read('a'), record)
     assert.deepEqual(await seqsOf(store, 'a'), [1])
@@ -262,19 +264,43 @@ export const STORE_CONTRACT: readonly StoreContractCase[] = [
     assert.deepEqual(await store.readOutbox('b'), [])
   }),
 
+  contract('pruning drops the oldest results until what is left is small enough', async (store) => {
+    for (let index = 0; index < 3; index += 1) {
+      const end = { status: 'completed', endedAt: BASE_AT + index, resultJson: '"…"', resultBytes: 400 } as const
+      await commit(store, commitOf(recordOf(`t${index}`, end)))
+    }
+    assert.equal((await store.prune({ ...POLICY, now: BASE_AT })).evicted, 1)
+    assert.equal(await store.read('t0'), undefined)
+    assert.equal((await store.prune({ ...POLICY, maxFinishedBytes: 800, now: BASE_AT })).evicted, 0)
+    assert.equal((await store.prune({ ...POLICY, maxFinishedBytes: 799, now: BASE_AT })).evicted, 1)
+    assert.notEqual(await store.read('t2'), undefined)
+  }),
+
+  contract('pruning stops at the number it is given and says that there is more to do', async (store) => {
+    for (let index = 0; index < 5; index += 1) {
+      await commit(store, commitOf(recordOf(`t${index}`, { status: 'completed', endedAt: BASE_AT + index })))
+    }
+    const now = BASE_AT + 9_000
+    const first = await store.prune({ ...POLICY, now, maxEvicted: 4 })
+    assert.equal(first.evicted, 4)
+    assert.ok(first.nextAt !== undefined && first.nextAt <= now)
+    assert.notEqual(await store.read('t4'), undefined)
+    assert.deepEqual(await store.prune({ ...POLICY, now, maxEvicted: 4 }), { evicted: 1 })
+  }),
+
   contract('pruning drops the oldest finished tasks, by count and by age, and never a live one', async (store) => {
     for (let index = 0; index < 6; index += 1) {
       const isLive = index === 0
       const end = isLive ? {} : ({ status: 'completed', endedAt: BASE_AT + index } as const)
       await commit(store, commitOf(recordOf(`t${index}`, end)))
     }
-    const byCount = await store.prune({ maxFinished: 3, finishedMs: 1_000, now: BASE_AT + 6 })
+    const byCount = await store.prune({ ...POLICY, now: BASE_AT + 6 })
     assert.equal(byCount.evicted, 2)
     assert.equal(byCount.nextAt, BASE_AT + 3 + 1_000)
     assert.equal(await store.read('t1'), undefined)
     assert.deepEqual(await seqsOf(store, 't1'), [])
     assert.notEqual(await store.read('t0'), undefined)
-    const byAge = await store.prune({ maxFinished: 3, finishedMs: 1_000, now: BASE_AT + 1_004 })
+    const byAge = await store.prune({ ...POLICY, now: BASE_AT + 1_004 })
     assert.equal(byAge.evicted, 2)
     const left = await store.list({ owner: 'ann', limit: 10 })
     assert.deepEqual(

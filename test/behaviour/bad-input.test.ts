@@ -326,7 +326,7 @@ describe('after the end of the supervisor', () => {
     work.call(0).resolve('in time')
     await advance(10)
     expect(call.value).toMatchObject({ value: 'in time' })
-    expect(closing.value).toMatchObject({ completed: 1, cancelled: 0, abandoned: 0, unsaved: 0 })
+    expect(closing.value).toMatchObject({ completed: 1, cancelled: 0, abandoned: 0, unsaved: 0, undelivered: 0 })
   })
 })
 

@@ -131,7 +131,7 @@ test('usage adds up over all reports and stands in the record', async () => {
 })
 
 test('of output a bounded tail is kept, and what went before it is marked as gone', async () => {
-  const { ann, tasks, settle } = setup({ retention: { maxOutputChars: 10 } })
+  const { ann, tasks, settle } = setup({ retention: { maxEventChars: 10 } })
   const work = controllableTool('work')
   const task = await ann.spawn(work.tool)
   for (const chunk of ['aaaa', 'bbbb', '', 'cccc', 'dd']) work.call(0).ctx.output(chunk)
@@ -145,7 +145,7 @@ test('of output a bounded tail is kept, and what went before it is marked as gon
 })
 
 test('a piece of output that is longer than what is kept loses its beginning, not all of it', async () => {
-  const { ann, settle } = setup({ retention: { maxOutputChars: 10 } })
+  const { ann, settle } = setup({ retention: { maxEventChars: 10 } })
   const work = controllableTool('work')
   const task = await ann.spawn(work.tool)
   work.call(0).ctx.output('0123456789abcdefghijklmno')
@@ -158,7 +158,7 @@ test('a piece of output that is longer than what is kept loses its beginning, no
 })
 
 test('a live consumer gets output whole and in order, in pieces that are never too large', async () => {
-  const { ann, settle } = setup({ retention: { maxOutputChars: 1_000_000 } })
+  const { ann, settle } = setup({ retention: { maxEventChars: 1_000_000 } })
   const work = controllableTool('work')
   const task = await ann.spawn(work.tool)
   const log = collect(task.events())

@@ -1,3 +1,4 @@
+import { memoryStore, type TaskStore } from 'outlive'
 import { controllableTool, verifyLog } from 'outlive/testing'
 import { expect, test } from 'vitest'
 import { collect, setup, type Harness } from '../support/setup.ts'
@@ -41,6 +42,38 @@ test('finished tasks are dropped when they get too old, without any other task e
   await settle()
   expect(await listed(harness)).toEqual([])
   expect((await tasks.operator.stats()).counters.evictedTasks).toBe(2)
+})
+
+test('finished tasks go when their results are too large together, the oldest end first', async () => {
+  const harness = setup({ retention: { maxFinishedBytes: 1_000 } })
+  const { ann, tasks, settle } = harness
+  for (let n = 0; n < 3; n += 1) await (await ann.spawn(() => 'x'.repeat(398))).wait()
+  await settle()
+  expect(await listed(harness)).toEqual(['task-2', 'task-3'])
+  await (await ann.spawn(() => 'x'.repeat(998))).wait()
+  await settle()
+  expect(await listed(harness)).toEqual(['task-4'])
+  await (await ann.spawn(() => 'y')).wait()
+  await settle()
+  expect(await listed(harness)).toEqual(['task-5'])
+  expect((await tasks.operator.stats()).counters.evictedTasks).toBe(4)
+})
+
+test('many finished tasks that get too old at once go in batches, a batch a turn', async () => {
+  const inner = memoryStore()
+  const batches: number[] = []
+  const prune: TaskStore['prune'] = async (limits) => {
+    const reply = await inner.prune(limits)
+    if (reply.evicted > 0) batches.push(reply.evicted)
+    return reply
+  }
+  const retention = { maxFinished: Infinity, finishedMs: 1_000 }
+  const { ann, advance, settle } = setup({ store: { ...inner, prune }, retention })
+  for (let n = 0; n < 25; n += 1) await Promise.all(Array.from({ length: 100 }, () => ann.spawn(() => n)))
+  await settle()
+  await advance(1_000)
+  await settle()
+  expect(batches).toEqual([1_000, 1_000, 500])
 })
 
 test('a live task is never dropped, however old it is and however many have ended', async () => {

@@ -1,4 +1,4 @@
-import { createTaskSupervisor, isTaskError, type ShutdownReport } from 'outlive'
+import { callbackChannel, createTaskSupervisor, isTaskError, memoryStore, type ShutdownReport } from 'outlive'
 import { controllableTool, createManualClock, sequentialIds } from 'outlive/testing'
 import { expect, inject, test } from 'vitest'
 import { breachesOf, createBranches, KEEP_ALL, wholeLog, codeOf } from '../support/branches.ts'
@@ -16,7 +16,7 @@ test('a shutdown lets live tasks end by themselves and says how many did', async
   work.call(1).reject(new Error('on its own'))
   work.call(2).resolve('inline')
   await settle()
-  expect(report.value).toEqual({ completed: 3, cancelled: 0, abandoned: 0, unsaved: 0 })
+  expect(report.value).toEqual({ completed: 3, cancelled: 0, abandoned: 0, unsaved: 0, undelivered: 0 })
   expect(call.value).toMatchObject({ kind: 'inline', value: 'inline' })
   expect(await Promise.all(handles.map(async (handle) => (await handle.record()).status))).toEqual([
     'completed',
@@ -36,7 +36,7 @@ test('what is left after the grace is cancelled with the cause shutdown, leaves 
   expect(report.state).toBe('pending')
   expect(branches.signalled).toEqual([])
   await advance(1)
-  expect(report.value).toEqual({ completed: 0, cancelled: 7, abandoned: 0, unsaved: 0 })
+  expect(report.value).toEqual({ completed: 0, cancelled: 7, abandoned: 0, unsaved: 0, undelivered: 0 })
   expect(branches.signalled.map((taskId) => branches.byId.get(taskId)?.ctx.depth)).toEqual([2, 2, 2, 2, 1, 1, 0])
   expect((await root.record()).cause).toEqual({ reason: 'shutdown' })
   expect(breachesOf(await wholeLog(harness))).toEqual([])
@@ -56,7 +56,7 @@ test('a child that never stops is abandoned after its own limit and holds nobody
   expect((await other.record()).status).toBe('cancelled')
   expect((await parent.record()).status).toBe('stopping')
   await advance(5_000)
-  expect(report.value).toEqual({ completed: 0, cancelled: 3, abandoned: 1, unsaved: 0 })
+  expect(report.value).toEqual({ completed: 0, cancelled: 3, abandoned: 1, unsaved: 0, undelivered: 0 })
   expect(await child.record()).toMatchObject({ status: 'cancelled', abandoned: true })
   expect((await parent.record()).abandoned).toBeUndefined()
   expect(logged).toMatchObject([{ level: 'warn', fields: { taskId: child.taskId, tool: 'deaf', reason: 'parent' } }])
@@ -91,7 +91,7 @@ test('the report counts tasks that were live at the start as ended, whatever sta
   quick.call(0).resolve(1)
   await settle()
   await advance(1_000)
-  expect(report.value).toEqual({ completed: 1, cancelled: 3, abandoned: 0, unsaved: 0 })
+  expect(report.value).toEqual({ completed: 1, cancelled: 3, abandoned: 0, unsaved: 0, undelivered: 0 })
 })
 
 test('while it drains, new roots are refused and live tasks may still have children', async () => {
@@ -127,7 +127,7 @@ test('a second shutdown gives the same promise, while it runs and after it', asy
 
 test('a shutdown of an idle or unused supervisor ends at once, with nothing counted', async () => {
   const { tasks, clock } = setup()
-  expect(await tasks.shutdown()).toEqual({ completed: 0, cancelled: 0, abandoned: 0, unsaved: 0 })
+  expect(await tasks.shutdown()).toEqual({ completed: 0, cancelled: 0, abandoned: 0, unsaved: 0, undelivered: 0 })
   expect(clock.heldTimerCount()).toBe(0)
 })
 
@@ -227,5 +227,86 @@ test('await using shuts the supervisor down at the end of its block', async () =
   await clock.advance(5_000)
   expect(block.state).toBe('resolved')
   expect((await task.record()).cause).toEqual({ reason: 'shutdown' })
+  expect(clock.timerCount()).toBe(0)
+})
+
+test.each([
+  { how: 'rejects', close: () => Promise.reject(new Error('no more')) },
+  {
+    how: 'throws',
+    close: () => {
+      throw new Error('no more')
+    },
+  },
+])('a store whose close $how is logged, and the report is given all the same', async ({ close }) => {
+  const { ann, tasks, logged, advance } = setup({ store: { ...memoryStore(), close } })
+  expect(await (await ann.spawn(async () => 1)).result()).toBe(1)
+  const closing = watch(tasks.shutdown())
+  await advance(0)
+  expect(closing.value).toEqual({ completed: 0, cancelled: 0, abandoned: 0, unsaved: 0, undelivered: 0 })
+  expect(logged).toEqual([
+    { level: 'error', fields: { error: new Error('no more') }, message: 'the store could not be closed' },
+  ])
+})
+
+test.each([
+  { how: 'rejects', settle: (reject: (error: Error) => void) => reject(new Error('gave up')) },
+  { how: 'resolves', settle: (_reject: unknown, resolve: () => void) => resolve() },
+])('a delivery under way when the time is over gets its signal and stays pending, if it $how then too', async (how) => {
+  const signals: AbortSignal[] = []
+  const slow = callbackChannel(({ signal }) => {
+    signals.push(signal)
+    return new Promise((resolve, reject) => signal.addEventListener('abort', () => how.settle(reject, resolve)))
+  })
+  const { ann, tasks, logged, advance } = setup({ channels: { slow } })
+  const task = await ann.spawn(async () => 'the report', undefined, { deliverTo: 'slow' })
+  await task.wait()
+  const closing = watch(tasks.shutdown())
+  await advance(1_999)
+  expect([closing.state, signals.map(({ aborted }) => aborted)]).toEqual(['pending', [false]])
+  await advance(1)
+  expect(closing.value).toMatchObject({ unsaved: 0, undelivered: 1 })
+  expect(signals.map(({ aborted }) => aborted)).toEqual([true])
+  expect(await ann.deliveries(task.taskId)).toMatchObject([{ state: 'pending' }])
+  expect(logged).toMatchObject([{ level: 'error', fields: { count: 1 } }])
+})
+
+// What hangs, with when commits begin to. The bound is the grace of the shutdown, that of the supervisor, and four times
+// the wait for the store.
+const BOUND_MS = 3_000 + 5_000 + 4 * 2_000
+test.each([
+  { what: 'nothing', takesMs: 0 },
+  { what: 'the close', takesMs: 2_000 },
+  { what: 'a channel', takesMs: 2_000 },
+  { what: 'a channel and the close', takesMs: 4_000 },
+  { what: 'a polite task', takesMs: 3_000 },
+  { what: 'a deaf task', takesMs: 8_000 },
+  { what: 'a deaf task, a channel and the close', takesMs: 12_000 },
+  { what: 'a polite task, commits, a channel and the close', commitsFromMs: 0, takesMs: 9_000 },
+  { what: 'a deaf task, commits, a channel and the close', commitsFromMs: 0, takesMs: 12_000 },
+  { what: 'a deaf task, late commits, a channel and the close', commitsFromMs: 7_999, takesMs: 14_000 },
+])('a shutdown in which $what hangs takes $takesMs ms, which is in its bound', async (hanging) => {
+  const { what, commitsFromMs, takesMs } = hanging
+  const never = (): Promise<never> => new Promise(() => undefined)
+  const { tasks, ann, store, clock, advance } = setupBreakable({
+    commitWaitMs: 2_000,
+    graceMs: 5_000,
+    channels: { slow: callbackChannel(what.includes('channel') ? never : () => undefined) },
+    close: what.includes('the close') ? never : undefined,
+  })
+  await (await ann.spawn(async () => 1, undefined, { deliverTo: 'slow' })).wait()
+  const branches = createBranches({ ignoresSignal: what.includes('deaf') })
+  if (what.includes('task')) await ann.spawn(branches.tool, [2, 1])
+  await advance(0)
+  const report = watch(tasks.shutdown({ graceMs: 3_000 }))
+  await advance(commitsFromMs ?? 0)
+  if (commitsFromMs !== undefined) store.break('hanging')
+  if (takesMs > 0) {
+    await advance(takesMs - 1 - (commitsFromMs ?? 0))
+    expect(report.state).toBe('pending')
+    await advance(1)
+  }
+  expect(report.state).toBe('resolved')
+  expect(takesMs).toBeLessThanOrEqual(BOUND_MS)
   expect(clock.timerCount()).toBe(0)
 })

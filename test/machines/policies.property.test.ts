@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { decideAdmission } from '../../machines/policies/admission.ts'
 import type { BackoffPolicy } from '../../machines/policies/backoff.ts'
 import { backoffDelayMs } from '../../machines/policies/backoff.ts'
-import { countToEvict, decideTrim } from '../../machines/policies/retention.ts'
+import { decideTrim, mustEvictOldest } from '../../machines/policies/retention.ts'
 
 describe('backoffDelayMs', () => {
   const policies: fc.Arbitrary<BackoffPolicy> = fc.record({
@@ -87,23 +87,34 @@ describe('decideAdmission', () => {
   })
 })
 
-describe('countToEvict', () => {
-  test('takes the fewest that leave nothing too old and not too many', () => {
+describe('mustEvictOldest', () => {
+  test('evicting as long as it says so takes the fewest that leave nothing too old, too many or too large', () => {
     fc.assert(
       fc.property(
-        fc.array(fc.nat(2_000), { maxLength: 40 }),
+        fc.array(fc.record({ endedAt: fc.nat(2_000), bytes: fc.nat(50) }), { maxLength: 40 }),
         fc.nat(40),
+        fc.nat(1_000),
         fc.nat(2_000),
         fc.nat(4_000),
-        (moments, maxFinished, finishedMs, now) => {
-          const endedAt = moments.sort((a, b) => a - b)
+        (tasks, maxFinished, maxFinishedBytes, finishedMs, now) => {
+          const finished = tasks.toSorted((a, b) => a.endedAt - b.endedAt)
+          const bytesFrom = (evicted: number): number =>
+            finished.slice(evicted).reduce((sum, { bytes }) => sum + bytes, 0)
           const isFine = (evicted: number): boolean =>
-            endedAt.length - evicted <= maxFinished &&
-            endedAt.slice(evicted).every((moment) => moment + finishedMs > now)
-          const evicted = countToEvict(
-            { maxFinished, finishedMs },
-            { count: endedAt.length, oldestFirst: endedAt.map((moment) => ({ endedAt: moment })), now },
-          )
+            finished.length - evicted <= maxFinished &&
+            bytesFrom(evicted) <= maxFinishedBytes &&
+            finished.slice(evicted).every(({ endedAt }) => endedAt + finishedMs > now)
+          let evicted = 0
+          for (let oldest = finished[0]; oldest !== undefined; oldest = finished[evicted]) {
+            const kept = {
+              count: finished.length - evicted,
+              bytes: bytesFrom(evicted),
+              oldestEndedAt: oldest.endedAt,
+              now,
+            }
+            if (!mustEvictOldest({ maxFinished, maxFinishedBytes, finishedMs }, kept)) break
+            evicted += 1
+          }
           expect(isFine(evicted)).toBe(true)
           if (evicted > 0) expect(isFine(evicted - 1)).toBe(false)
         },
@@ -120,13 +131,13 @@ describe('decideTrim', () => {
         fc.array(fc.nat(30), { maxLength: 30 }),
         fc.nat(20),
         fc.nat(200),
-        (chars, maxProgressEvents, maxOutputChars) => {
-          const events = chars.map((outputChars, index) => ({ seq: index * 3 + 1, outputChars }))
+        (sizes, maxProgressEvents, maxEventChars) => {
+          const events = sizes.map((chars, index) => ({ seq: index * 3 + 1, chars }))
           const charsFrom = (seq: number): number =>
-            events.filter((event) => event.seq > seq).reduce((sum, { outputChars }) => sum + outputChars, 0)
+            events.filter((event) => event.seq > seq).reduce((sum, { chars }) => sum + chars, 0)
           const isFine = (seq: number): boolean =>
-            events.filter((event) => event.seq > seq).length <= maxProgressEvents && charsFrom(seq) <= maxOutputChars
-          const trimTo = decideTrim({ maxProgressEvents, maxOutputChars }, { events, outputChars: charsFrom(0) })
+            events.filter((event) => event.seq > seq).length <= maxProgressEvents && charsFrom(seq) <= maxEventChars
+          const trimTo = decideTrim({ maxProgressEvents, maxEventChars }, { events, chars: charsFrom(0) })
           expect(isFine(trimTo)).toBe(true)
           if (trimTo > 0) expect(isFine(trimTo - 1)).toBe(false)
         },

@@ -4,7 +4,7 @@ import { decideAdmission } from '../../machines/policies/admission.ts'
 import type { BackoffPolicy } from '../../machines/policies/backoff.ts'
 import { backoffDelayMs } from '../../machines/policies/backoff.ts'
 import { decideLineage } from '../../machines/policies/lineage.ts'
-import { countToEvict, decideTrim } from '../../machines/policies/retention.ts'
+import { decideTrim, mustEvictOldest } from '../../machines/policies/retention.ts'
 import { decideChildEnd, decideWorkEnd } from '../../machines/policies/work-end.ts'
 import type { SupervisorPhase, TaskStatus, WorkState } from '../../machines/vocabulary.ts'
 import { FAILURE_CODES, isFinalStatus } from '../../machines/vocabulary.ts'
@@ -169,53 +169,35 @@ describe('decideAdmission', () => {
   })
 })
 
-describe('countToEvict', () => {
-  const policy = { maxFinished: 3, finishedMs: 1_000 }
-  const count = (endedAt: number[], now: number, changes: Partial<typeof policy> = {}): number =>
-    countToEvict(
-      { ...policy, ...changes },
-      { count: endedAt.length, oldestFirst: endedAt.map((moment) => ({ endedAt: moment })), now },
-    )
+describe('mustEvictOldest', () => {
+  const policy = { maxFinished: 3, maxFinishedBytes: 1_000, finishedMs: 1_000 }
+  const few = { count: 3, bytes: 1_000, oldestEndedAt: 100, now: 500 }
 
-  test.each<[string, number[], number, number]>([
-    ['nothing has ended', [], 5_000, 0],
-    ['all are young and few', [100, 200, 300], 500, 0],
-    ['one is over the count', [100, 200, 300, 400], 500, 1],
-    ['three are over the count', [1, 2, 3, 4, 5, 6], 500, 3],
-    ['one reaches its age at this moment', [100, 200, 300], 1_100, 1],
-    ['one is a millisecond short of its age', [100, 200, 300], 1_099, 0],
-    ['two are too old', [100, 200, 300], 1_200, 2],
-    ['all are too old', [100, 200, 300], 9_999, 3],
-    ['some are over the count and more are too old', [1, 2, 3, 4, 5], 1_004, 4],
-  ])('%s', (_what, endedAt, now, expected) => {
-    expect(count(endedAt, now)).toBe(expected)
+  test.each<[string, Partial<typeof few>, boolean]>([
+    ['at every limit', {}, false],
+    ['one over the count', { count: 4 }, true],
+    ['a byte too much', { bytes: 1_001 }, true],
+    ['a millisecond short of its age', { now: 1_099 }, false],
+    ['its age is reached at this moment', { now: 1_100 }, true],
+    ['the clock went back', { now: 0 }, false],
+  ])('%s', (_what, changes, expected) => {
+    expect(mustEvictOldest(policy, { ...few, ...changes })).toBe(expected)
   })
 
   test('a limit of nothing keeps nothing, and no limit keeps everything', () => {
-    expect(count([1, 2, 3], 3, { maxFinished: 0 })).toBe(3)
-    expect(count([1, 2, 3], Number.MAX_SAFE_INTEGER, { maxFinished: Infinity, finishedMs: Infinity })).toBe(0)
-  })
-
-  test('looks no further than the first that may stay', () => {
-    let looked = 0
-    function* look(): Generator<{ endedAt: number }> {
-      while (looked < 100) {
-        looked += 1
-        yield { endedAt: looked * 100 }
-      }
-    }
-    expect(countToEvict(policy, { count: 5, oldestFirst: look(), now: 500 })).toBe(2)
-    expect(looked).toBe(3)
+    expect(mustEvictOldest({ ...policy, maxFinished: 0 }, { ...few, count: 1 })).toBe(true)
+    const unlimited = { maxFinished: Infinity, maxFinishedBytes: Infinity, finishedMs: Infinity }
+    expect(mustEvictOldest(unlimited, { ...few, count: 1e9, bytes: 1e15, now: Number.MAX_SAFE_INTEGER })).toBe(false)
   })
 })
 
 describe('decideTrim', () => {
-  const policy = { maxProgressEvents: 3, maxOutputChars: 10 }
-  /** One kept event for each number of output characters, with the sequence numbers 10, 20, 30, … */
-  const trim = (outputChars: number[]): number =>
+  const policy = { maxProgressEvents: 3, maxEventChars: 10 }
+  /** One kept event for each number of characters, with the sequence numbers 10, 20, 30, … */
+  const trim = (sizes: number[]): number =>
     decideTrim(policy, {
-      events: outputChars.map((chars, index) => ({ seq: (index + 1) * 10, outputChars: chars })),
-      outputChars: outputChars.reduce((sum, chars) => sum + chars, 0),
+      events: sizes.map((chars, index) => ({ seq: (index + 1) * 10, chars })),
+      chars: sizes.reduce((sum, chars) => sum + chars, 0),
     })
 
   test.each<[string, number[], number]>([
@@ -228,8 +210,8 @@ describe('decideTrim', () => {
     ['the last event alone is too long', [1, 1, 11], 30],
     ['both limits ask, and the characters for more', [4, 4, 4, 4], 20],
     ['both limits ask, and the number for more', [11, 0, 0, 0, 0], 20],
-  ])('%s', (_what, outputChars, expected) => {
-    expect(trim(outputChars)).toBe(expected)
+  ])('%s', (_what, sizes, expected) => {
+    expect(trim(sizes)).toBe(expected)
   })
 })
 

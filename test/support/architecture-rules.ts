@@ -24,6 +24,11 @@ interface Violation {
 /** The layers from the top: a layer imports those below it, and itself. */
 export const LAYERS = [
   { name: 'index', path: '^src/index\\.ts$', file: 'src/index.ts' },
+  {
+    name: 'shutdown-on-signals',
+    path: '^src/shutdown-on-signals\\.ts$',
+    file: 'src/shutdown-on-signals.ts',
+  },
   { name: 'task-supervisor', path: '^src/task-supervisor\\.ts$', file: 'src/task-supervisor.ts' },
   {
     name: 'session',
@@ -32,7 +37,7 @@ export const LAYERS = [
   },
   { name: 'runtime', path: '^src/runtime/', file: 'src/runtime/journal.ts' },
   { name: 'events-and-delivery', path: '^src/(events|delivery)/', file: 'src/events/hub.ts' },
-  { name: 'options', path: '^src/(options|tool|abort-listeners)\\.ts$', file: 'src/options.ts' },
+  { name: 'options', path: '^src/(options|tool|kept-text|abort-listeners)\\.ts$', file: 'src/options.ts' },
   { name: 'ports', path: '^src/(ports/|errors\\.ts$)', file: 'src/ports/clock.ts' },
   { name: 'machines', path: '^machines/', file: 'machines/vocabulary.ts' },
 ] as const
@@ -41,7 +46,7 @@ export const LAYERS = [
 export const AROUND = ['^src/(adapters|faces)/[^/]+/', '^src/testing/']
 
 /** What everything below the composition root may be written in terms of. */
-const INNER = '^(machines/|src/(ports/|(errors|options|tool|abort-listeners)\\.ts$))'
+const INNER = '^(machines/|src/(ports/|(errors|options|tool|kept-text|abort-listeners)\\.ts$))'
 
 /** The only modules that may import a package; `typesFrom` may name its types as well. */
 const DOORS: readonly { readonly npm: string; readonly path: string; readonly typesFrom?: string }[] = [
@@ -64,7 +69,7 @@ function pathOfPackage(npm: string): string {
 const layerRules = LAYERS.slice(1).map((layer, index): ArchitectureRule => {
   return {
     name: `${layer.name}-imports-downwards`,
-    why: 'Imports point one way: index, task-supervisor, session, runtime, events and delivery, options, ports, machines.',
+    why: 'Imports point one way: index, shutdown-on-signals, task-supervisor, session, runtime, events and delivery, options, ports, machines.',
     from: { path: layer.path },
     to: { path: LAYERS.slice(0, index + 1).map(({ path }) => path) },
     brokenBy: { file: layer.file, imports: (LAYERS[index] ?? layer).file },

@@ -122,10 +122,17 @@ interface BreakableHarness extends Pick<Harness, 'logged'> {
 }
 
 /** As `setup`, with a store that can be broken in front of the one the run asks for. */
-export function setupBreakable(options: Omit<TaskSupervisorOptions, 'clock' | 'store'> = {}): BreakableHarness {
+export function setupBreakable(
+  given: Omit<TaskSupervisorOptions, 'clock' | 'store'> & {
+    /** How the store closes, if not at once. */
+    readonly close?: TaskStore['close'] | undefined
+  } = {},
+): BreakableHarness {
+  const { close, ...options } = given
   const memory = memoryStore()
   const late = isLateStore ? lateStore(memory, seededRandom(42)) : undefined
-  const store = breakableStore(late ?? memory)
+  const inner = late ?? memory
+  const store = breakableStore(close === undefined ? inner : { ...inner, close })
   const logged: Harness['logged'] = []
   const log =
     (level: 'warn' | 'error') =>

@@ -134,6 +134,8 @@ describe('the contract', () => {
     'prunes one too many': (inner) => ({
       prune: (limits) => inner.prune({ ...limits, maxFinished: limits.maxFinished - 1 }),
     }),
+    'keeps large results': (inner) => ({ prune: (limits) => inner.prune({ ...limits, maxFinishedBytes: Infinity }) }),
+    'prunes all at once': (inner) => ({ prune: (limits) => inner.prune({ ...limits, maxEvicted: Infinity }) }),
     'prunes by count only': (inner) => ({ prune: (limits) => inner.prune({ ...limits, finishedMs: Infinity }) }),
     'loses parts of a record': (inner) => ({
       commit({ record: { metadata: _metadata, ...record }, ...change }) {

@@ -1,7 +1,7 @@
 /**
  * The host: sets the supervisor up, starts the survey in it, sends its report to a file, and sees to it that all ends.
  *
- * 1. `stop` drains: no new work is taken, running calls have `graceMs`, the rest is cancelled.
+ * 1. A shutdown of `tasks` drains: no new work is taken, running calls have its `graceMs`, the rest is cancelled.
  * 2. Once `whenDone` has resolved, nothing runs any more, no child process either.
  */
 import { mkdtempSync } from 'node:fs'
@@ -14,6 +14,7 @@ import {
   type DeliveryRecord,
   type Session,
   type TaskRecord,
+  type TaskSupervisor,
 } from 'outlive'
 import { createDuplicatesAgent } from './agents/duplicates-agent.ts'
 import { createFolderAgent } from './agents/folder-agent.ts'
@@ -35,13 +36,15 @@ export interface Ending {
 }
 
 export interface SurveyRun {
+  /** Shut down when the survey is done, or earlier by who is in a hurry. */
+  readonly tasks: Pick<TaskSupervisor, 'shutdown'>
   readonly session: Session
   readonly log: SurveyLog
   readonly startedAt: number
   /** Cancels the folder with the most live tasks below it. */
   cancelBiggest(): Promise<void>
-  /** Ends the survey early. */
-  stop(): Promise<void>
+  /** Says what an early end means for the calls that run. */
+  sayEnding(): void
   whenDone(): Promise<Ending>
 }
 
@@ -75,6 +78,7 @@ export async function startSurvey(options: SurveyOptions): Promise<SurveyRun> {
   const done = whenDone()
 
   return {
+    tasks,
     session,
     log,
     startedAt: Date.now(),
@@ -82,10 +86,9 @@ export async function startSurvey(options: SurveyOptions): Promise<SurveyRun> {
       const biggest = findBiggest(await listLive(session))
       if (biggest !== undefined) await session.cancel(biggest.taskId, { note: 'the biggest that was running' })
     },
-    async stop() {
+    sayEnding() {
       const text = `no new work is taken, running calls have ${msText(options.graceMs)}; once more to end at once`
       log.say({ kind: 'ending', text, depth: 0 })
-      await tasks.shutdown({ graceMs: options.graceMs })
     },
     whenDone: () => done,
   }

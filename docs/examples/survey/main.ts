@@ -1,12 +1,12 @@
 /** The command: `npm start`, or `npm start -- FOLDER [flags]`. */
+import { constants } from 'node:os'
+import { shutdownOnSignals } from 'outlive'
 import { startSurvey, type SurveyRun } from './host.ts'
 import { HELP, readCommandLine, type SurveyOptions } from './options.ts'
 import { exitCodeOf, formatSummary, toSummary } from './summary.ts'
 import { killChildren } from './tools/compress.ts'
 import { plainText } from './texts.ts'
 import { startPlainView } from './view/plain-view.ts'
-
-const SIGNAL_CODES = { SIGINT: 130, SIGTERM: 143 } as const
 
 // npm runs scripts in the package's folder; a path that a person typed starts where they were.
 const commandLine = readCommandLine(process.argv.slice(2), process.env['INIT_CWD'] ?? process.cwd())
@@ -29,25 +29,31 @@ async function survey(options: SurveyOptions): Promise<number> {
   const run = await startSurvey(options)
 
   let early: number | undefined
-  const leave = (exitCode: number): void => {
-    // The second time, nobody wants to wait.
-    if (early !== undefined) process.exit(SIGNAL_CODES.SIGINT)
-    early = exitCode
-    // `whenDone` hears of the end, and of what went wrong.
-    run.stop().catch(() => undefined)
-  }
+  // For the end that a second signal forces.
   process.on('exit', killChildren)
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => leave(SIGNAL_CODES[signal]))
+  const undo = shutdownOnSignals(run.tasks, {
+    graceMs: options.graceMs,
+    onSignal(signal) {
+      early ??= 128 + constants.signals[signal]
+      run.sayEnding()
+    },
+  })
+  // Where keys are read one by one, Ctrl-C is a key like `q`, and both stand for the signal.
+  const leave = (exitCode?: number): void => {
+    early ??= exitCode
+    process.emit('SIGINT', 'SIGINT')
+  }
 
   const endView = startView(run, leave)
   const ending = await run.whenDone()
+  undo()
   endView()
   process.stdout.write(`\n${formatSummary(toSummary(ending, run))}`)
   return early ?? exitCodeOf(ending)
 }
 
 /** Starts to show a run; gives what ends that. */
-type StartView = (run: SurveyRun, leave: (exitCode: number) => void) => () => void
+type StartView = (run: SurveyRun, leave: (exitCode?: number) => void) => () => void
 
 async function chooseView({ isPlain, folder }: SurveyOptions): Promise<StartView> {
   const isTerminal = process.stdout.isTTY && process.env['TERM'] !== 'dumb'

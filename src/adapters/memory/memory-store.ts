@@ -4,7 +4,7 @@
  * It keeps nothing past the end of the process and says so. What it keeps is bounded by the live tasks and by the
  * retention limits that `prune` is called with.
  */
-import { countToEvict, type FinishedTask } from '../../../machines/policies/retention.ts'
+import { mustEvictOldest } from '../../../machines/policies/retention.ts'
 import { isFinalStatus, type TaskStatus } from '../../../machines/vocabulary.ts'
 import { isFreshEventType, type StoredEvent } from '../../ports/task-event.ts'
 import type { StoredRecord } from '../../ports/task-record.ts'
@@ -20,15 +20,20 @@ import type {
 } from '../../ports/task-store.ts'
 import { createOrderedLog, type OrderedLog } from './ordered-log.ts'
 
+/** Rows are linked, and their events too: a host may hold a hundred thousand, and a link costs less than an array. */
 interface Row {
   record: StoredRecord
-  /** Oldest first; trimmed ones are gone. */
-  events: KeptEvent[]
+  firstEvent: KeptEvent | undefined
+  lastEvent: KeptEvent | undefined
   outbox: readonly OutboxEntry[]
   readonly place: number
   readonly ownerPlace: number
-  lastCommitId: string
-  lastReply: CommitReply
+  /** The last commit, and where its first event was put. */
+  commitId: string
+  ownerPosition: number
+  position: number
+  /** The finished task that ended next after this one. */
+  nextFinished: Row | undefined
 }
 
 /** An event at its places. The record is read through the row, so that old versions of it are not kept. */
@@ -37,12 +42,14 @@ interface KeptEvent {
   readonly event: StoredEvent
   readonly ownerPosition: number
   readonly position: number
+  /** The next kept event of the task. */
+  next: KeptEvent | undefined
 }
 
 interface Owner {
   readonly rows: OrderedLog<Row>
   readonly feed: OrderedLog<KeptEvent>
-  readonly counts: Map<TaskStatus, number>
+  readonly counts: Partial<Record<TaskStatus, number>>
 }
 
 const NO_DELIVERIES: readonly OutboxEntry[] = Object.freeze([])
@@ -52,8 +59,11 @@ export function memoryStore(): TaskStore {
   const owners = new Map<string, Owner>()
   const all: Owner = createOwner()
   const claims = new Map<string, string>()
-  /** Finished tasks in the order of their ends. */
-  const finished = new Map<string, FinishedTask>()
+  /** Finished tasks are linked in the order of their ends. */
+  let oldestFinished: Row | undefined
+  let newestFinished: Row | undefined
+  let finishedCount = 0
+  let finishedBytes = 0
 
   const requireOwner = (owner: string): Owner => {
     const known = owners.get(owner)
@@ -64,8 +74,8 @@ export function memoryStore(): TaskStore {
   }
 
   const count = (owner: Owner, status: TaskStatus, by: 1 | -1): void => {
-    owner.counts.set(status, (owner.counts.get(status) ?? 0) + by)
-    all.counts.set(status, (all.counts.get(status) ?? 0) + by)
+    owner.counts[status] = (owner.counts[status] ?? 0) + by
+    all.counts[status] = (all.counts[status] ?? 0) + by
   }
 
   const recount = (owner: Owner, before: TaskStatus, after: TaskStatus): void => {
@@ -87,10 +97,13 @@ export function memoryStore(): TaskStore {
         event,
         ownerPosition: owner.feed.lastPlace() + 1,
         position: all.feed.lastPlace() + 1,
+        next: undefined,
       }
       owner.feed.append(kept)
       all.feed.append(kept)
-      row.events.push(kept)
+      if (row.lastEvent === undefined) row.firstEvent = kept
+      else row.lastEvent.next = kept
+      row.lastEvent = kept
     }
   }
 
@@ -101,46 +114,73 @@ export function memoryStore(): TaskStore {
 
   const trim = (row: Row, owner: Owner, trimTo: number): void => {
     if (trimTo === 0) return
-    row.events = row.events.filter((kept) => {
-      const stays = kept.event.seq > trimTo || !isFreshEventType(kept.event.type)
-      if (!stays) drop(owner, kept)
-      return stays
-    })
+    let before: KeptEvent | undefined
+    for (const kept of eventsOf(row)) {
+      if (kept.event.seq > trimTo || !isFreshEventType(kept.event.type)) {
+        before = kept
+        continue
+      }
+      drop(owner, kept)
+      if (before === undefined) row.firstEvent = kept.next
+      else before.next = kept.next
+    }
+    row.lastEvent = before
   }
 
-  const evict = (taskId: string): void => {
-    const row = rows.get(taskId)
+  const noteFinished = (row: Row): void => {
+    if (newestFinished === undefined) oldestFinished = row
+    else newestFinished.nextFinished = row
+    newestFinished = row
+    finishedCount += 1
+    finishedBytes += row.record.resultBytes ?? 0
+  }
+
+  const evictOldest = (): void => {
+    const row = oldestFinished
     const owner = row && owners.get(row.record.owner)
     if (row === undefined || owner === undefined) return
-    for (const kept of row.events) drop(owner, kept)
+    oldestFinished = row.nextFinished
+    if (oldestFinished === undefined) newestFinished = undefined
+    finishedCount -= 1
+    finishedBytes -= row.record.resultBytes ?? 0
+    for (let kept = row.firstEvent; kept !== undefined; kept = kept.next) drop(owner, kept)
     owner.rows.drop(row.ownerPlace)
     all.rows.drop(row.place)
     count(owner, row.record.status, -1)
-    rows.delete(taskId)
-    finished.delete(taskId)
+    rows.delete(row.record.taskId)
   }
 
   const commit = (change: Commit): CommitReply => {
     const { record, expect } = change
     const known = rows.get(record.taskId)
-    if (known?.lastCommitId === change.id) return known.lastReply
+    // A repeated commit has the version of the one before, so ids are compared only where they may be the same.
+    if (known !== undefined && known.record.version === record.version && known.commitId === change.id) {
+      return committedAt(known)
+    }
     if ((known?.record.version ?? 0) !== expect.version || (known?.record.epoch ?? expect.epoch) > expect.epoch) {
       return { kind: 'stale' }
     }
     const taken = takenClaim(change)
     if (taken !== undefined) return { kind: 'claimed', claim: taken }
 
+    const before = known?.record.status
     const owner = requireOwner(record.owner)
-    const reply: CommitReply = {
-      kind: 'committed',
-      ownerPosition: owner.feed.lastPlace() + 1,
-      position: all.feed.lastPlace() + 1,
-    }
+    const ownerPosition = owner.feed.lastPlace() + 1
+    const position = all.feed.lastPlace() + 1
     let row = known
     if (row === undefined) {
-      const place = all.rows.lastPlace() + 1
-      const ownerPlace = owner.rows.lastPlace() + 1
-      row = { record, events: [], outbox: NO_DELIVERIES, place, ownerPlace, lastCommitId: change.id, lastReply: reply }
+      row = {
+        record,
+        firstEvent: undefined,
+        lastEvent: undefined,
+        outbox: NO_DELIVERIES,
+        place: all.rows.lastPlace() + 1,
+        ownerPlace: owner.rows.lastPlace() + 1,
+        commitId: change.id,
+        ownerPosition,
+        position,
+        nextFinished: undefined,
+      }
       rows.set(record.taskId, row)
       all.rows.append(row)
       owner.rows.append(row)
@@ -148,8 +188,9 @@ export function memoryStore(): TaskStore {
     } else {
       recount(owner, row.record.status, record.status)
       row.record = record
-      row.lastCommitId = change.id
-      row.lastReply = reply
+      row.commitId = change.id
+      row.ownerPosition = ownerPosition
+      row.position = position
     }
     for (const claim of change.claims) claims.set(keyOf(claim), record.taskId)
     for (const claim of change.releases) {
@@ -158,10 +199,8 @@ export function memoryStore(): TaskStore {
     appendEvents(row, owner, change.events)
     trim(row, owner, change.trimTo)
     if (change.outbox.length > 0) row.outbox = [...row.outbox, ...change.outbox]
-    if (record.endedAt !== undefined && isFinalStatus(record.status)) {
-      finished.set(record.taskId, { endedAt: record.endedAt })
-    }
-    return reply
+    if (isFinalStatus(record.status) && (before === undefined || !isFinalStatus(before))) noteFinished(row)
+    return committedAt(row)
   }
 
   return {
@@ -181,10 +220,11 @@ export function memoryStore(): TaskStore {
       }
       return { records }
     },
-    count: (owner) => Object.fromEntries((owner === undefined ? all : owners.get(owner))?.counts ?? []),
+    count: (owner) => ({ ...(owner === undefined ? all : owners.get(owner))?.counts }),
     readEvents({ taskId, afterSeq, limit }) {
       const entries: FeedEntry[] = []
-      for (const kept of rows.get(taskId)?.events ?? []) {
+      const row = rows.get(taskId)
+      for (const kept of row === undefined ? [] : eventsOf(row)) {
         if (entries.length === limit) break
         if (kept.event.seq > afterSeq) entries.push(toEntry(kept))
       }
@@ -200,21 +240,33 @@ export function memoryStore(): TaskStore {
       if (row === undefined) return
       row.outbox = row.outbox.map((entry) => (entry.deliveryId === settled.deliveryId ? settled : entry))
     },
-    prune({ maxFinished, finishedMs, now }) {
-      const evicted = countToEvict(
-        { maxFinished, finishedMs },
-        { count: finished.size, oldestFirst: finished.values(), now },
-      )
-      for (const taskId of take(finished.keys(), evicted)) evict(taskId)
-      const [oldest] = finished.values()
-      return oldest === undefined ? { evicted } : { evicted, nextAt: oldest.endedAt + finishedMs }
+    prune({ now, maxEvicted, ...policy }) {
+      let evicted = 0
+      for (let oldest = oldestFinished; oldest !== undefined; oldest = oldestFinished) {
+        const oldestEndedAt = oldest.record.endedAt ?? 0
+        const mustGo = mustEvictOldest(policy, { count: finishedCount, bytes: finishedBytes, oldestEndedAt, now })
+        if (!mustGo) return { evicted, nextAt: oldestEndedAt + policy.finishedMs }
+        if (evicted === maxEvicted) return { evicted, nextAt: now }
+        evictOldest()
+        evicted += 1
+      }
+      return { evicted }
     },
     close: () => undefined,
   }
 }
 
 function createOwner(): Owner {
-  return { rows: createOrderedLog(), feed: createOrderedLog(), counts: new Map() }
+  return { rows: createOrderedLog(), feed: createOrderedLog(), counts: {} }
+}
+
+/** What is kept of a task, oldest first. */
+function* eventsOf(row: Row): Generator<KeptEvent> {
+  for (let kept = row.firstEvent; kept !== undefined; kept = kept.next) yield kept
+}
+
+function committedAt({ ownerPosition, position }: Row): CommitReply {
+  return { kind: 'committed', ownerPosition, position }
 }
 
 function toEntry({ row, event, ownerPosition, position }: KeptEvent): FeedEntry {
@@ -247,13 +299,4 @@ function matches(query: ListQuery, record: StoredRecord): boolean {
 /** Owners hold no control characters, so the key is unambiguous. */
 function keyOf(claim: Claim): string {
   return `${claim.owner}\u0000${claim.kind}\u0000${claim.key}`
-}
-
-function* take<Item>(items: Iterable<Item>, limit: number): Generator<Item> {
-  let taken = 0
-  for (const item of items) {
-    if (taken === limit) return
-    taken += 1
-    yield item
-  }
 }

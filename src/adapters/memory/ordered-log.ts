@@ -16,6 +16,7 @@ export interface OrderedLog<Item> {
 const CHUNK = 256
 
 interface Chunk<Item> {
+  readonly number: number
   readonly items: (Item | undefined)[]
   count: number
 }
@@ -26,6 +27,10 @@ export function createOrderedLog<Item>(): OrderedLog<Item> {
   let lastPlace = 0
   let size = 0
 
+  /** The chunks used last: what is appended, and what is dropped in its order, mostly lies where the one before lay. */
+  let appending: Chunk<Item> = { number: -1, items: [], count: 0 }
+  let dropping = appending
+
   const numberOf = (place: number): number => Math.floor(place / CHUNK)
 
   return {
@@ -34,24 +39,29 @@ export function createOrderedLog<Item>(): OrderedLog<Item> {
       lastPlace += 1
       size += 1
       const number = numberOf(lastPlace)
-      let chunk = chunks.get(number)
-      if (chunk === undefined) {
-        chunk = { items: [], count: 0 }
-        chunks.set(number, chunk)
+      if (appending.number !== number) {
+        if (appending.count === 0) chunks.delete(appending.number)
+        appending = { number, items: [], count: 0 }
+        chunks.set(number, appending)
       }
-      chunk.items[lastPlace - number * CHUNK] = item
-      chunk.count += 1
+      appending.items[lastPlace - number * CHUNK] = item
+      appending.count += 1
       return lastPlace
     },
     drop(place) {
       const number = numberOf(place)
-      const chunk = chunks.get(number)
+      if (dropping.number !== number) {
+        const chunk = chunks.get(number)
+        if (chunk === undefined) return
+        dropping = chunk
+      }
       const index = place - number * CHUNK
-      if (chunk?.items[index] === undefined) return
-      chunk.items[index] = undefined
-      chunk.count -= 1
+      if (dropping.items[index] === undefined) return
+      dropping.items[index] = undefined
+      dropping.count -= 1
       size -= 1
-      if (chunk.count === 0) chunks.delete(number)
+      // An empty chunk that is still being filled goes when it is full.
+      if (dropping.count === 0 && dropping !== appending) chunks.delete(number)
     },
     *after(place) {
       const [first = 0] = chunks.keys()

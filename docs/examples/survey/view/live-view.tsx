@@ -32,7 +32,8 @@ const FACT_COLORS: Readonly<Record<Fact['kind'], string>> = {
 interface LiveViewProps {
   readonly run: SurveyRun
   readonly folder: string
-  readonly leave: (exitCode: number) => void
+  /** Ends the survey early, with this code or that of Ctrl-C. The second time, nobody wants to wait. */
+  readonly leave: (exitCode?: number) => void
 }
 
 /** Draws until the returned function is called. */
@@ -53,7 +54,7 @@ function LiveView({ run, folder, leave }: LiveViewProps): ReactElement {
   const labelCells = Math.max(BAR_CELLS, Math.min(44, width - 2 * BAR_CELLS))
   useInput(
     (input, key) => {
-      if (key.ctrl && input === 'c') leave(130)
+      if (key.ctrl && input === 'c') leave()
       else if (input === 'q') leave(0)
       // The log tells of the cancel.
       else if (input === 'c') run.cancelBiggest().catch(() => undefined)

@@ -1,4 +1,4 @@
-/** The survey as people start it: built into a folder of its own, and run as a process. */
+/** A program that uses the library, as people start it: built into a folder of its own, and run as a process. */
 import { spawn } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -6,16 +6,19 @@ import ts from 'typescript'
 import { onTestFinished } from 'vitest'
 import { listFiles, REPOSITORY } from './repository.ts'
 
-/** In the environment of the survey and of every process it starts. */
-const MARK = 'OUTLIVE_SURVEY_TEST'
+/** In the environment of the program and of every process it starts. */
+const MARK = 'OUTLIVE_CHILD_TEST'
 
 export interface Ended {
+  /** Absent when a signal ended it. */
   readonly exitCode: number | null
+  /** What ended it by force. */
+  readonly signal: NodeJS.Signals | null
   readonly stdout: string
   readonly stderr: string
 }
 
-export interface SurveyProcess {
+export interface ChildProgram {
   /** Resolves when a line of the output matches; rejects when the process ends before. */
   whenPrinted(pattern: RegExp): Promise<void>
   signal(name: NodeJS.Signals): void
@@ -24,8 +27,11 @@ export interface SurveyProcess {
   livingProcesses(): number[]
 }
 
-/** Turns every source into JavaScript, file by file; what imports `outlive` there gets these sources. Gives the program. */
-export function buildSurvey(folder: string): string {
+/**
+ * Turns the library, and everything in the folder of the program, into JavaScript, file by file; what imports `outlive`
+ * there gets these sources. Gives the program as it was built.
+ */
+export function buildProgram(folder: string, program: string): string {
   rmSync(folder, { recursive: true, force: true })
   const compilerOptions: ts.CompilerOptions = {
     module: ts.ModuleKind.ESNext,
@@ -34,22 +40,23 @@ export function buildSurvey(folder: string): string {
     rewriteRelativeImportExtensions: true,
     verbatimModuleSyntax: true,
   }
-  const sources = ['src', 'machines', 'docs/examples'].flatMap((root) => [
+  const sources = ['src', 'machines', dirname(program)].flatMap((root) => [
     ...listFiles(root, '.ts'),
     ...listFiles(root, '.tsx'),
   ])
+  const toTarget = (source: string): string => join(folder, source.replace(/\.tsx?$/, '.js'))
   for (const source of sources) {
     const code = readFileSync(join(REPOSITORY, source), 'utf8')
-    const target = join(folder, source.replace(/\.tsx?$/, '.js'))
+    const target = toTarget(source)
     mkdirSync(dirname(target), { recursive: true })
     writeFileSync(target, ts.transpileModule(code, { fileName: source, compilerOptions }).outputText)
   }
   const manifest = { name: 'outlive', type: 'module', exports: { '.': './src/index.js' } }
   writeFileSync(join(folder, 'package.json'), JSON.stringify(manifest))
-  return join(folder, 'docs/examples/survey/main.js')
+  return toTarget(program)
 }
 
-export function runSurvey(program: string, args: readonly string[]): SurveyProcess {
+export function runProgram(program: string, args: readonly string[]): ChildProgram {
   const mark = `${process.pid}-${Math.random()}`
   const { INIT_CWD: _, ...env } = process.env
   const child = spawn(process.execPath, [program, ...args], {
@@ -64,7 +71,7 @@ export function runSurvey(program: string, args: readonly string[]): SurveyProce
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))
   const ended = new Promise<Ended>((resolve, reject) => {
     child.on('error', reject)
-    child.on('close', (exitCode) => resolve({ exitCode, stdout, stderr }))
+    child.on('close', (exitCode, signal) => resolve({ exitCode, signal, stdout, stderr }))
   })
   return {
     ended,
