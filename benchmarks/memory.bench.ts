@@ -5,7 +5,15 @@ import { collectGarbage, createBenchSupervisor, readArguments, report, type Vari
 const { variant = 'memoised', kind = 'run', live = '100000' } = readArguments()
 const count = Number(live)
 
-const never = (): Promise<number> => new Promise<number>(() => undefined)
+let started = 0
+const never = (): Promise<number> => {
+  started += 1
+  return new Promise<number>(() => undefined)
+}
+/** What starts in one turn is sliced over several. */
+const whenStarted = async (expected: number): Promise<void> => {
+  while (started < expected) await new Promise((resolve) => setImmediate(resolve))
+}
 const supervisor = createBenchSupervisor(variant as Variant, { inlineMs: 600_000, graceMs: 1 })
 const session = supervisor.session({ owner: 'bench' })
 
@@ -20,11 +28,11 @@ if (start === undefined) throw new Error(`there is no kind ${kind}`)
 // The first tasks pay for what is made once.
 const held: Promise<unknown>[] = []
 for (let n = 0; n < 1_000; n += 1) held.push(start())
-await new Promise((resolve) => setImmediate(resolve))
+await whenStarted(1_000)
 collectGarbage()
 const before = process.memoryUsage().heapUsed
 for (let n = 0; n < count; n += 1) held.push(start())
-await new Promise((resolve) => setImmediate(resolve))
+await whenStarted(1_000 + count)
 collectGarbage()
 const bytes = (process.memoryUsage().heapUsed - before) / count
 

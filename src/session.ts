@@ -25,7 +25,7 @@ import { checkCancelOptions, checkStreamOptions, checkWaitOptions, toListQuery }
 import { toListCursor } from './list-cursor.ts'
 import { badOption, checkOptionNames, checkText } from './options.ts'
 import type { DoorCall, TaskDoor } from './ports/task-door.ts'
-import type { RunOutcome, TaskHandle } from './ports/task-handle.ts'
+import type { TaskHandle } from './ports/task-handle.ts'
 import type { StoredRecord, TaskRecord } from './ports/task-record.ts'
 import type { Session, SessionOptions, StreamFilter } from './ports/session.ts'
 import type { TaskStore } from './ports/task-store.ts'
@@ -129,24 +129,22 @@ export function createSession(
     return [{ kind: 'task', taskId, authorise }, opening]
   }
 
+  const outside: CallPlace = { owner, conversation, origin, parent: undefined, plainSpecs }
+
   /** A call made inside a task of the same owner joins that task's tree. */
   const here = (): CallPlace => {
     const running = runtime.runningTask()
-    return running?.spec.owner === owner
-      ? { owner, conversation, origin, parent: running, plainSpecs: undefined }
-      : { owner, conversation, origin, parent: undefined, plainSpecs }
+    return running?.spec.owner === owner ? { ...outside, parent: running, plainSpecs: undefined } : outside
   }
 
-  const beginRun: Begin<RunOutcome<unknown>> = (checked, parent) => runtime.run({ ...checked, parent }, checked)
-
   const beginSpawn: Begin<TaskHandle> = async (checked, parent) =>
-    createHandle(session, (await runtime.spawn({ ...checked, parent })).taskId)
+    createHandle(session, (await runtime.spawn(checked, parent)).taskId)
 
   const session: Session = {
     owner,
 
     run: ((tool: unknown, input: unknown, options: unknown) =>
-      launch(parts, { kind: 'run', tool, input, options }, here, beginRun)) as Session['run'],
+      launch(parts, { kind: 'run', tool, input, options }, here, runtime.run)) as Session['run'],
 
     spawn: ((tool: unknown, input: unknown, options: unknown) =>
       launch(parts, { kind: 'spawn', tool, input, options }, here, beginSpawn)) as Session['spawn'],
@@ -261,17 +259,22 @@ function launch<Result>(
 ): Promise<Result> {
   try {
     const place = findPlace()
-    const start = (checked: CheckedCall): Promise<Result> => {
-      for (const signal of [checked.signal, checked.cancelSignal]) {
-        if (signal?.aborted === true) return Promise.reject(signal.reason as Error)
-      }
-      return begin(checked, place.parent)
-    }
     const checked = toCheckedCall(call, place, parts.defaults)
-    return checked instanceof Promise ? checked.then(start) : start(checked)
+    if (checked instanceof Promise) return checked.then((late) => beginUnlessAborted(late, place, begin))
+    return beginUnlessAborted(checked, place, begin)
   } catch (error) {
     return Promise.reject(error as Error)
   }
+}
+
+function beginUnlessAborted<Result>(
+  checked: CheckedCall,
+  { parent }: CallPlace,
+  begin: Begin<Result>,
+): Promise<Result> {
+  const aborted = checked.signal?.aborted === true ? checked.signal : checked.cancelSignal
+  if (aborted?.aborted === true) return Promise.reject(aborted.reason as Error)
+  return begin(checked, parent)
 }
 
 /**
@@ -305,13 +308,10 @@ export function createDoor(parts: SessionParts): TaskDoor {
   }
 
   return {
-    run: (call) =>
-      launch(parts, { kind: 'run', ...call }, placeOf(call), (checked, parent) =>
-        runtime.run({ ...checked, parent }, checked),
-      ),
+    run: (call) => launch(parts, { kind: 'run', ...call }, placeOf(call), runtime.run),
     spawn: (call) =>
       launch(parts, { kind: 'spawn', ...call }, placeOf(call), async (checked, parent) => {
-        const task = await runtime.spawn({ ...checked, parent })
+        const task = await runtime.spawn(checked, parent)
         return createHandle(sessionOf(call.owner), task.taskId)
       }),
   }

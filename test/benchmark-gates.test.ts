@@ -18,11 +18,15 @@ test(
       limits: { maxLive: Infinity },
       logger: { warn: () => undefined, error: () => undefined },
     })
-    const never = (): Promise<number> => new Promise<number>(() => undefined)
+    let started = 0
+    const never = (): Promise<number> => {
+      started += 1
+      return new Promise<number>(() => undefined)
+    }
     const held: Promise<unknown>[] = []
     const start = async (count: number): Promise<number> => {
       for (let n = 0; n < count; n += 1) held.push(tasks.run(never))
-      await new Promise((resolve) => setImmediate(resolve))
+      while (started < held.length) await new Promise((resolve) => setImmediate(resolve))
       gc()
       gc()
       return process.memoryUsage().heapUsed

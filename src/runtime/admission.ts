@@ -20,16 +20,13 @@ import type { TreeIndex } from './tree-index.ts'
 /** A hint for callers who were refused for want of room, in milliseconds. */
 const RETRY_AFTER_MS = 1_000
 
-export interface Birth {
-  readonly spec: TaskSpec
-  readonly input: unknown
-  readonly parent: LiveTask | undefined
-  readonly caller: CallerState
-}
-
 export interface Admission {
   /** Gives the task its place. Nothing has started and nothing is written. @throws the refusal */
-  create(birth: Birth): LiveTask
+  create(
+    call: { readonly spec: TaskSpec; readonly input: unknown },
+    parent: LiveTask | undefined,
+    caller: CallerState,
+  ): LiveTask
   /** Has a task of record admitted by the store, then calls back; or calls back with the refusal. */
   record(task: LiveTask, onAdmitted: () => void, onRefused: (error: TaskError) => void): void
   /** Refuses everything under this run from now on. */
@@ -59,7 +56,7 @@ export function createAdmission(parts: {
   }
 
   return {
-    create({ spec, input, parent, caller }) {
+    create({ spec, input }, parent, caller) {
       const taskId = parts.createId()
       const lineage = decideLineage(taskId, parent, spec.correlation)
       const runId = lineage.correlation?.runId

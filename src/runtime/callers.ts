@@ -21,7 +21,9 @@ export type DetachReason = TaskEventData['task.backgrounded']['reason']
 export interface Callers {
   add(
     task: LiveTask,
-    wait: { readonly waitMs: number; resolve(outcome: RunOutcome<unknown>): void; reject(error: unknown): void },
+    waitMs: number,
+    resolve: (outcome: RunOutcome<unknown>) => void,
+    reject: (error: unknown) => void,
   ): Caller
   /** Lets one caller go without an answer; the last one to go detaches the task. */
   leave(caller: Caller): void
@@ -77,7 +79,7 @@ export function createCallers(parts: {
       // Not admitted yet: its start or its refusal answers.
       if (task.actor === undefined && !isSaved) return
       // Whoever has attached meanwhile stays.
-      const leaving = [...callersOf(task)].filter((caller) => caller.isLeaving)
+      const leaving = callersOf(task).filter((caller) => caller.isLeaving)
       for (const caller of leaving) remove(caller)
       answerWithTickets(task, leaving, isSaved)
     })
@@ -117,7 +119,7 @@ export function createCallers(parts: {
   }
 
   return {
-    add(task, { waitMs, resolve, reject }) {
+    add(task, waitMs, resolve, reject) {
       const caller: Caller = { task, resolve, reject, patience: undefined, isLeaving: false, next: task.callers }
       task.callers = caller
       if (waitMs !== Infinity) caller.patience = deadlines.after(waitMs, losePatience, caller)
@@ -162,12 +164,16 @@ export function createCallers(parts: {
 }
 
 /** Those who await the task now, the youngest first. */
-function* callersOf(task: LiveTask): Generator<Caller> {
-  for (let caller = task.callers; caller !== undefined; caller = caller.next) yield caller
+function callersOf(task: LiveTask): Caller[] {
+  if (task.callers === undefined) return []
+  // An array that is made with its item is smaller than one that has grown, and mostly there is one.
+  const callers = [task.callers]
+  for (let caller = task.callers.next; caller !== undefined; caller = caller.next) callers.push(caller)
+  return callers
 }
 
 function takeAll(task: LiveTask): Caller[] {
-  const taken = [...callersOf(task)]
+  const taken = callersOf(task)
   task.callers = undefined
   for (const caller of taken) caller.patience?.disarm()
   return taken

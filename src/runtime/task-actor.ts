@@ -37,7 +37,7 @@ import { callCode } from './user-code.ts'
 /** Code that starts a task has that task's code on its own stack, this deep at most; deeper, code waits for its turn. */
 const MAX_NESTED_STARTS = 32
 /** A few milliseconds of work. */
-const ENDS_PER_SLICE = 500
+const ENDS_PER_SLICE = 1_000
 
 export interface TaskActors {
   readonly callers: Callers
@@ -193,8 +193,7 @@ export function createTaskActors(parts: {
     if (timeoutMs !== Infinity) task.hardDeadline = deadlines.after(timeoutMs, passDeadline, task)
     startsUnderWay += 1
     try {
-      const as = { ambient: parts.ambient, context: parts.contextOf(task) }
-      callCode(task, as, (outcome) => endCode(task, outcome))
+      callCode(task, parts.ambient, parts.contextOf(task), endCode)
     } finally {
       startsUnderWay -= 1
     }

@@ -5,7 +5,7 @@
  */
 import type { StopCause } from '../../machines/vocabulary.ts'
 import { onAbort } from '../abort-listeners.ts'
-import { ParentStoppingError } from '../errors.ts'
+import { ParentStoppingError, type TaskError } from '../errors.ts'
 import type { Hub } from '../events/hub.ts'
 import type { TaskDoor } from '../ports/task-door.ts'
 import type { CancelReport, RunOutcome, Ticket } from '../ports/task-handle.ts'
@@ -34,16 +34,15 @@ import { createWaits, type Waits } from './waits.ts'
 /** Cancelled runs that are remembered, so that nothing starts under them any more. */
 const MAX_CLOSED_RUNS = 10_000
 /** A few milliseconds of work. */
-const STARTS_PER_SLICE = 500
+const STARTS_PER_SLICE = 1_000
 
 /** A checked call. */
-export interface RuntimeCall {
+export interface RuntimeCall extends CallSignals {
   readonly spec: TaskSpec
   readonly input: unknown
-  readonly parent: LiveTask | undefined
 }
 
-export interface CallSignals {
+interface CallSignals {
   readonly signal: AbortSignal | undefined
   readonly cancelSignal: AbortSignal | undefined
 }
@@ -55,8 +54,8 @@ export interface TaskRuntime {
   readonly writer: StoreWriter
   readonly waits: Waits
   readonly counters: Counters
-  run(call: RuntimeCall, signals: CallSignals): Promise<RunOutcome<unknown>>
-  spawn(call: RuntimeCall): Promise<LiveTask>
+  run(call: RuntimeCall, parent: LiveTask | undefined): Promise<RunOutcome<unknown>>
+  spawn(call: RuntimeCall, parent: LiveTask | undefined): Promise<LiveTask>
   /** `from`: the task whose code asks. Inside what it cancels, it hears of the signals only, not of its own end. */
   cancel(roots: readonly LiveTask[], cause: StopCause, from: LiveTask | undefined): Promise<CancelReport>
   /** Resolves once the end of the task is public. */
@@ -149,11 +148,14 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     journal.save(task)
   }
 
-  const create = (call: RuntimeCall, caller: LiveTask['lastCaller']): LiveTask => {
-    const task = admission.create({ ...call, caller })
-    if (call.parent !== undefined) promote(call.parent)
+  const create = (call: RuntimeCall, parent: LiveTask | undefined, caller: LiveTask['lastCaller']): LiveTask => {
+    const task = admission.create(call, parent, caller)
+    if (parent !== undefined) promote(parent)
     return task
   }
+
+  const recordInTurn = (task: LiveTask, onAdmitted: () => void, onRefused: (error: TaskError) => void): void =>
+    starts.push(() => admission.record(task, onAdmitted, onRefused))
 
   const whenAllEnded = (tasks: readonly LiveTask[]): Promise<void> =>
     new Promise((resolve) => {
@@ -192,33 +194,35 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     task: LiveTask,
     waitMs: number,
     signals: CallSignals,
-    settle: { resolve(outcome: RunOutcome<unknown>): void; reject(error: unknown): void },
+    resolve: (outcome: RunOutcome<unknown>) => void,
+    reject: (error: unknown) => void,
   ): Caller => {
     if (signals.signal === undefined && signals.cancelSignal === undefined) {
-      return callers.add(task, { waitMs, ...settle })
+      return callers.add(task, waitMs, resolve, reject)
     }
     const undo = [
       onAbort(signals.signal, (reason) => {
         leave()
         callers.leave(caller)
-        settle.reject(reason)
+        reject(reason)
       }),
       onAbort(signals.cancelSignal, () => {
         cancel([task], { reason: 'user', actor: task.spec.owner }, undefined).catch(parts.reportError)
       }),
     ]
     const leave = (): void => undo.forEach((off) => off())
-    const caller = callers.add(task, {
+    const caller = callers.add(
+      task,
       waitMs,
-      resolve: (outcome) => {
+      (outcome) => {
         leave()
-        settle.resolve(outcome)
+        resolve(outcome)
       },
-      reject: (error) => {
+      (error) => {
         leave()
-        settle.reject(error)
+        reject(error)
       },
-    })
+    )
     return caller
   }
 
@@ -240,25 +244,24 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     cancel,
     whenAllEnded,
 
-    run: (call, signals) =>
+    run: (call, parent) =>
       new Promise((resolve, reject) => {
         const { spec } = call
-        const task = create(call, 'attached')
-        addCaller(task, spec.inlineMs === 0 ? Infinity : spec.inlineMs, signals, { resolve, reject })
-        const isOfRecord = spec.durable || spec.inlineMs === 0 || spec.name !== undefined
+        const task = create(call, parent, 'attached')
+        addCaller(task, spec.inlineMs === 0 ? Infinity : spec.inlineMs, call, resolve, reject)
         const start = (): void => actors.start(task)
-        if (!isOfRecord) starts.push(start)
-        else starts.push(() => admission.record(task, start, (error) => callers.refuseAll(task, error)))
+        if (isEphemeral(spec)) starts.push(start)
+        else recordInTurn(task, start, (error) => callers.refuseAll(task, error))
       }),
 
-    spawn: (call) =>
+    spawn: (call, parent) =>
       new Promise((resolve, reject) => {
-        const task = create(call, 'detached')
+        const task = create(call, parent, 'detached')
         const begin = (): void => {
           actors.start(task)
           resolve(task)
         }
-        starts.push(() => admission.record(task, begin, reject))
+        recordInTurn(task, begin, reject)
       }),
 
     closeRun: admission.closeRun,
@@ -275,19 +278,21 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
           return callers.whenTicket(task, (ticket) => resolve({ kind: 'background', ticket }))
         }
         const leave = waits.enter([task], runningTask())
-        const settle = {
-          resolve(outcome: RunOutcome<unknown>) {
+        promote(task)
+        callers.attachAgain(task)
+        addCaller(
+          task,
+          waitMs,
+          { signal, cancelSignal: undefined },
+          (outcome) => {
             leave()
             resolve(outcome)
           },
-          reject(error: unknown) {
+          (error) => {
             leave()
             reject(error as Error)
           },
-        }
-        promote(task)
-        callers.attachAgain(task)
-        addCaller(task, waitMs, { signal, cancelSignal: undefined }, settle)
+        )
       }),
 
     redirect: (task, target) =>
@@ -307,6 +312,11 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
       return task !== undefined && supervisor.live.has(task.taskId)
     },
   }
+}
+
+/** Whether a call leaves no trace as long as it is awaited inline. */
+function isEphemeral({ durable, inlineMs, name }: TaskSpec): boolean {
+  return !durable && inlineMs > 0 && name === undefined
 }
 
 /** The live tasks of an owner, or of one run of that owner, that hang below no other of them. */

@@ -6,25 +6,27 @@ import type { CodeOutcome, LiveTask } from './live-task.ts'
 /** Calls the code of a task as itself, and `onEnd` once, at the latest when what it returned has settled. */
 export function callCode(
   task: LiveTask,
-  as: { readonly ambient: Ambient; readonly context: TaskContext },
-  onEnd: (outcome: CodeOutcome) => void,
+  ambient: Ambient,
+  context: TaskContext,
+  onEnd: (task: LiveTask, outcome: CodeOutcome) => void,
 ): void {
-  const { input } = task
+  // Called without a receiver: the spec is none of its business.
   const { run } = task.spec
-  let returned: { readonly value: unknown; readonly promise: Promise<unknown> | undefined }
+  let value: unknown
+  let promise: Promise<unknown> | undefined
   try {
-    returned = as.ambient.enter(as.context, () => {
-      const value = run(input as never, as.context)
+    ambient.enter(context, () => {
+      value = run(task.input as never, context)
       // Inside, because a lazy thenable does its work when it is first asked.
-      return { value, promise: toPromise(value) }
+      promise = toPromise(value)
     })
   } catch (thrown) {
-    return onEnd({ thrown })
+    return onEnd(task, { thrown })
   }
-  if (returned.promise === undefined) return onEnd({ value: returned.value })
-  returned.promise.then(
-    (value) => onEnd({ value }),
-    (thrown: unknown) => onEnd({ thrown }),
+  if (promise === undefined) return onEnd(task, { value })
+  promise.then(
+    (settled) => onEnd(task, { value: settled }),
+    (thrown: unknown) => onEnd(task, { thrown }),
   )
 }
 

@@ -6,15 +6,15 @@ import { KEEP_ALL } from '../support/branches.ts'
 import { collect, setup, watch } from '../support/setup.ts'
 import { eventsOf } from '../support/stream-views.ts'
 
-const PER_TURN = 500
-const MANY = 1_200
+const PER_TURN = 1_000
+const MANY = 2_400
 const indexes = Array.from({ length: MANY }, (_, index) => index)
 /** What a promise causes takes some microtasks, and no turn. */
 const afterMicrotasks = async (): Promise<void> => {
   for (let hop = 0; hop < 20; hop += 1) await Promise.resolve()
 }
 
-test('calls that start in one turn start in their order, 500 a turn', async () => {
+test('calls that start in one turn start in their order, 1,000 a turn', async () => {
   const { ann, tasks, settle } = setup()
   const work = controllableTool<number>('work')
   const calls = indexes.map((index) => watch(ann.run(work.tool, index)))
@@ -72,7 +72,7 @@ test('code that starts in a later turn has the async context of its call', async
   expect(seen).toEqual(indexes)
 })
 
-test('code that ends in one turn answers in its order, 500 a turn', async () => {
+test('code that ends in one turn answers in its order, 1,000 a turn', async () => {
   const { ann, settle } = setup()
   const work = controllableTool<number>('work')
   const answered: number[] = []
