@@ -5,14 +5,14 @@ import { collectGarbage, createBenchSupervisor, readArguments, report, type Vari
 const { variant = 'memoised', kind = 'run', live = '100000' } = readArguments()
 const count = Number(live)
 
-let started = 0
+const counts = { started: 0 }
 const never = (): Promise<number> => {
-  started += 1
+  counts.started += 1
   return new Promise<number>(() => undefined)
 }
 /** What starts in one turn is sliced over several. */
 const whenStarted = async (expected: number): Promise<void> => {
-  while (started < expected) await new Promise((resolve) => setImmediate(resolve))
+  while (counts.started < expected) await new Promise((resolve) => setImmediate(resolve))
 }
 const supervisor = createBenchSupervisor(variant as Variant, { inlineMs: 600_000, graceMs: 1 })
 const session = supervisor.session({ owner: 'bench' })
