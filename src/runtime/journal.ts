@@ -27,7 +27,7 @@ import {
 import type { Claim, Commit, CommitReply, FeedEntry, OutboxEntry } from '../ports/task-store.ts'
 import type { Settings } from '../options.ts'
 import type { Counters } from './counters.ts'
-import type { LiveTask, TaskLog } from './live-task.ts'
+import { reportedOf, type LiveTask, type TaskLog } from './live-task.ts'
 import { toStoredRecord } from './stored-record.ts'
 import type { PendingCommit, StoreWriter } from './store-writer.ts'
 
@@ -96,7 +96,7 @@ export function createJournal(parts: {
 
   /** Keeps account of fresh events and says how far they have to be trimmed. */
   const accountFresh = (task: LiveTask, event: StoredEvent, chars: number): number => {
-    const fresh = (task.fresh ??= { events: [], chars: 0 })
+    const fresh = (reportedOf(task).fresh ??= { events: [], chars: 0 })
     fresh.events.push({ seq: event.seq, chars })
     fresh.chars += chars
     const trimTo = decideTrim(settings.retention, fresh)
@@ -114,9 +114,10 @@ export function createJournal(parts: {
 
   const appendToDraft = (task: LiveTask, event: StoredEvent, chars: number): void => {
     if (!isRetold(event.type)) {
-      const draft = (task.draft ??= [])
+      const reported = reportedOf(task)
+      const draft = (reported.draft ??= [])
       draft.push(event)
-      if (isFreshEventType(event.type)) task.draft = trimmed(draft, accountFresh(task, event, chars))
+      if (isFreshEventType(event.type)) reported.draft = trimmed(draft, accountFresh(task, event, chars))
     }
     if (isWatched(task)) {
       hub.publishEphemeral({ event, record: toStoredRecord(task, 0), ownerPosition: 0, position: 0 })
@@ -237,7 +238,7 @@ export function createJournal(parts: {
       waiting: [],
     }
     task.log = log
-    task.draft = undefined
+    if (task.reported !== undefined) task.reported.draft = undefined
     return log
   }
 
@@ -318,7 +319,7 @@ export function createJournal(parts: {
         void events.push({ seq, type, at, epoch: 1, data } as StoredEvent)
       told('task.queued', task.createdAt, 1, queuedData(task))
       if (task.startedAt !== undefined) told('task.started', task.startedAt, 2, { attempt: 1 })
-      openLog(task, [...events, ...(task.draft ?? [])], [])
+      openLog(task, [...events, ...(task.reported?.draft ?? [])], [])
     },
 
     save(task) {

@@ -115,6 +115,16 @@ export interface TaskLog {
   waiting: { readonly seq: number; readonly onKnown: (isSaved: boolean) => void; patience: Moment | undefined }[]
 }
 
+/** What a task's code has said besides its outcome. */
+export interface Reported {
+  /** Events of an ephemeral call, kept in case it is promoted. */
+  draft: StoredEvent[] | undefined
+  fresh: { events: FreshEvent[]; chars: number } | undefined
+  progress: TaskProgress | undefined
+  progressPacing: { lastAtMs: number; held: TaskProgress | undefined; flush: Moment | undefined } | undefined
+  usage: TaskUsage | undefined
+}
+
 export interface LiveTask extends TreeNode {
   readonly kind: 'task'
   readonly taskId: string
@@ -141,7 +151,10 @@ export interface LiveTask extends TreeNode {
 
   startedAt: number | undefined
   endedAt: number | undefined
+  /** The limit of its running time, while that goes on. */
   hardDeadline: Moment | undefined
+  /** What is left of its running time, once that has stood still. */
+  leftMs: number | undefined
   callers: Caller | undefined
   controller: AbortController | undefined
   stop: Stop | undefined
@@ -163,12 +176,8 @@ export interface LiveTask extends TreeNode {
 
   lastSeq: number
   log: TaskLog | undefined
-  /** Fresh events of an ephemeral call, kept in case it is promoted. */
-  draft: StoredEvent[] | undefined
-  fresh: { events: FreshEvent[]; chars: number } | undefined
-  progress: TaskProgress | undefined
-  progressPacing: { lastAtMs: number; held: TaskProgress | undefined; flush: Moment | undefined } | undefined
-  usage: TaskUsage | undefined
+  /** Made when its code first says something. */
+  reported: Reported | undefined
   /** Tasks whose code waits for the end of this one. */
   awaitedBy: Set<LiveTask> | undefined
   /** Called once the task is final and its end is public. */
@@ -210,6 +219,7 @@ export function createLiveTask(birth: Birth): LiveTask {
     startedAt: undefined,
     endedAt: undefined,
     hardDeadline: undefined,
+    leftMs: undefined,
     callers: undefined,
     controller: undefined,
     stop: undefined,
@@ -225,14 +235,20 @@ export function createLiveTask(birth: Birth): LiveTask {
     hasExplicitTarget: birth.spec.hasExplicitTarget,
     lastSeq: 0,
     log: undefined,
+    reported: undefined,
+    awaitedBy: undefined,
+    endListeners: undefined,
+  }
+}
+
+export function reportedOf(task: LiveTask): Reported {
+  return (task.reported ??= {
     draft: undefined,
     fresh: undefined,
     progress: undefined,
     progressPacing: undefined,
     usage: undefined,
-    awaitedBy: undefined,
-    endListeners: undefined,
-  }
+  })
 }
 
 /** Where the chart stands; `queued` as long as the task has none. */

@@ -14,7 +14,7 @@ import type { ProgressReport } from '../ports/tool.ts'
 import type { Counters } from './counters.ts'
 import type { Journal } from './journal.ts'
 import { decodeFrozen, encodeJson } from './json.ts'
-import type { LiveTask } from './live-task.ts'
+import { reportedOf, type LiveTask } from './live-task.ts'
 
 const MAX_EVENT_NAME_CHARS = 128
 const MAX_NOTE_CHARS = 1_000
@@ -48,12 +48,12 @@ export function createReports(parts: {
   }
 
   const keep = (task: LiveTask, progress: TaskProgress): void => {
-    task.progress = progress
+    reportedOf(task).progress = progress
     journal.append(task, 'task.progress', progress)
   }
 
   const flush = (task: LiveTask): void => {
-    const pacing = task.progressPacing
+    const pacing = task.reported?.progressPacing
     if (pacing === undefined) return
     pacing.flush?.disarm()
     pacing.flush = undefined
@@ -69,7 +69,11 @@ export function createReports(parts: {
       const progress = toProgress(report)
       if (isTooLate(task)) return
       const nowMs = clock.monotonicMs()
-      const pacing = (task.progressPacing ??= { lastAtMs: -Infinity, held: undefined, flush: undefined })
+      const pacing = (reportedOf(task).progressPacing ??= {
+        lastAtMs: -Infinity,
+        held: undefined,
+        flush: undefined,
+      })
       const waitMs = pacing.lastAtMs + progressMs - nowMs
       if (waitMs <= 0 && pacing.held === undefined) {
         pacing.lastAtMs = nowMs
@@ -111,8 +115,10 @@ export function createReports(parts: {
       const tokens = checkAmount('usage.tokens', givenTokens)
       const cost = checkAmount('usage.cost', givenCost)
       if (isTooLate(task)) return
-      task.usage = Object.freeze({ tokens: (task.usage?.tokens ?? 0) + tokens, cost: (task.usage?.cost ?? 0) + cost })
-      journal.append(task, 'task.usage', task.usage)
+      const reported = reportedOf(task)
+      const before = reported.usage ?? { tokens: 0, cost: 0 }
+      reported.usage = Object.freeze({ tokens: before.tokens + tokens, cost: before.cost + cost })
+      journal.append(task, 'task.usage', reported.usage)
     },
 
     flush,

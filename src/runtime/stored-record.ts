@@ -33,8 +33,8 @@ export function toStoredRecord(task: LiveTask, version: number): StoredRecord {
   if (task.endedAt !== undefined) record.endedAt = task.endedAt
   else if (task.startedAt !== undefined && spec.policy.timeoutMs !== Infinity)
     record.dueAt = task.startedAt + spec.policy.timeoutMs
-  if (task.progress !== undefined) record.progress = task.progress
-  if (task.usage !== undefined) record.usage = task.usage
+  if (task.reported?.progress !== undefined) record.progress = task.reported.progress
+  if (task.reported?.usage !== undefined) record.usage = task.reported.usage
   if (task.cause !== undefined) record.cause = task.cause
   if (task.failure !== undefined) record.failure = task.failure
   if (task.result !== undefined) {

@@ -27,6 +27,7 @@ import { createFailure, toFailure } from './failure.ts'
 import type { Journal } from './journal.ts'
 import { isAttached, isStopping, parentOf, workOf, type CodeOutcome, type LiveTask } from './live-task.ts'
 import type { Reports } from './reports.ts'
+import { createRunningTime } from './running-time.ts'
 import { createSlices } from './slices.ts'
 import { createStopping, type Stopping } from './stopping.ts'
 import { toStoredRecord } from './stored-record.ts'
@@ -162,9 +163,11 @@ export function createTaskActors(parts: {
 
   const ends = createSlices({ clock, size: ENDS_PER_SLICE, work: takeUpEnd })
 
-  const passDeadline = (task: LiveTask): void => {
-    stopping.accept({ roots: [task], cause: { reason: 'timeout' }, rootEvent: 'deadline.hard' })
-  }
+  const runningTime = createRunningTime({
+    deadlines,
+    clock,
+    onOver: (task) => stopping.accept({ roots: [task], cause: { reason: 'timeout' }, rootEvent: 'deadline.hard' }),
+  })
 
   const start = (task: LiveTask): void => {
     journal.begin(task)
@@ -189,8 +192,7 @@ export function createTaskActors(parts: {
       task.ownCodeEnded = true
       return stopping.settle(task)
     }
-    const { timeoutMs } = task.spec.policy
-    if (timeoutMs !== Infinity) task.hardDeadline = deadlines.after(timeoutMs, passDeadline, task)
+    runningTime.goOn(task)
     startsUnderWay += 1
     try {
       callCode(task, parts.ambient, parts.contextOf(task), endCode)
@@ -212,7 +214,7 @@ export function createTaskActors(parts: {
   const finalise = (task: LiveTask): void => {
     if (task.finalStatus === undefined) return
     task.endedAt = clock.now()
-    task.hardDeadline?.disarm()
+    runningTime.end(task)
     reports.flush(task)
     stopping.noteEnd(task)
     journal.appendFinal(task, finalEventType(task.finalStatus), finalDataOf(task), outboxOf(task, parts.createId))
