@@ -1,9 +1,12 @@
 /** From what a caller wrote to what the runtime takes: checked, copied and complete. Nothing has started yet. */
+import { createHash } from 'node:crypto'
 import { MAX_TARGETS, requireTarget } from './delivery/targets.ts'
 import { TaskError } from './errors.ts'
-import { badOption, checkOptionNames, checkSignal, checkText, type Settings } from './options.ts'
+import { badOption, checkChoice, checkKey, checkOptionNames, checkSignal, checkText, type Settings } from './options.ts'
+import { ON_BUSY } from '../machines/policies/busy-key.ts'
 import type { Correlation } from '../machines/policies/lineage.ts'
 import type { Channel } from './ports/channel.ts'
+import type { KeyFunction } from './ports/tool.ts'
 import { decodeFrozen, encodeJson } from './runtime/json.ts'
 import type { LiveTask, TaskSpec } from './runtime/live-task.ts'
 import { checkCallPolicy, resolveTool, type ResolvedTool } from './tool.ts'
@@ -11,7 +14,6 @@ import { checkCallPolicy, resolveTool, type ResolvedTool } from './tool.ts'
 const NAME = /^[a-z][a-z0-9_-]{0,63}$/
 const RESERVED_NAMES = new Set(['parent', 'self', 'all', 'broadcast'])
 const MAX_TEXT_CHARS = 4_000
-const MAX_KEY_CHARS = 256
 const MAX_METADATA_BYTES = 16 * 1024
 
 const CALL_OPTIONS = [
@@ -23,6 +25,11 @@ const CALL_OPTIONS = [
   'timeoutMs',
   'onParentEnd',
   'durable',
+  'queueMs',
+  'priority',
+  'concurrencyKey',
+  'onBusy',
+  'dedupeKey',
   'signal',
 ]
 const RUN_OPTIONS = [...CALL_OPTIONS, 'inlineMs', 'cancelSignal']
@@ -78,7 +85,10 @@ export function toCheckedCall(
   const spec = specOf(call.kind, tool, options, place, defaults)
   const signal = optional(options['signal'], (value) => checkSignal('signal', value))
   const cancelSignal = optional(options['cancelSignal'], (value) => checkSignal('cancelSignal', value))
-  const complete = (input: unknown): CheckedCall => ({ spec, input, signal, cancelSignal })
+  const complete = (input: unknown): CheckedCall => {
+    const wishes = toWishes(tool, options, input, place)
+    return { spec: wishes === undefined ? spec : { ...spec, ...wishes }, input, signal, cancelSignal }
+  }
   const input = copyInput(call.input)
   if (tool.schema === undefined) return complete(input)
   const verdict = tool.schema['~standard'].validate(input)
@@ -122,6 +132,7 @@ function toSpec(
   const { policy } = tool
   const { settings } = defaults
   const own = options === NO_OPTIONS ? policy : { ...policy, ...checkCallPolicy('', options) }
+  const queueMs = own.queueMs ?? settings.queueMs
   const explicit = optional(options['deliverTo'], (value) => toTargets(value, defaults.channels))
   return {
     tool: tool.name,
@@ -139,11 +150,58 @@ function toSpec(
       timeoutMs: own.timeoutMs ?? settings.timeoutMs,
       onParentEnd: own.onParentEnd ?? 'wait',
       onChildFailure: policy.onChildFailure ?? 'isolate',
+      ...(queueMs === Infinity ? {} : { queueMs }),
     }),
     durable: own.durable ?? false,
+    priority: optional(options['priority'], toPriority) ?? 0,
+    concurrency: undefined,
+    dedupe: undefined,
     targets: explicit ?? fallbackTargets(place, defaults),
     hasExplicitTarget: explicit !== undefined && explicit.length > 0,
   }
+}
+
+/** The keys of a call: they depend on its input. */
+function toWishes(
+  { name, policy }: ResolvedTool,
+  options: Readonly<Record<string, unknown>>,
+  input: unknown,
+  { conversation }: CallPlace,
+): Pick<TaskSpec, 'concurrency' | 'dedupe'> | undefined {
+  const askedKey = options['concurrencyKey'] ?? policy.concurrencyKey
+  const askedDedupe = options['dedupeKey'] ?? policy.dedupeKey
+  if (askedKey === undefined && askedDedupe === undefined) return undefined
+  const toKey = (option: string, asked: unknown): string | undefined => {
+    const key: unknown = typeof asked === 'function' ? (asked as KeyFunction<unknown>)(input, { conversation }) : asked
+    return optional(key, (value) => checkKey(option, value))
+  }
+  const onBusy = optional(options['onBusy'], (value) => checkChoice('onBusy', value, ON_BUSY)) ?? policy.onBusy
+  return {
+    concurrency: optional(toKey('concurrencyKey', askedKey), (key) => ({ key, onBusy: onBusy ?? 'reject' })),
+    dedupe: optional(toKey('dedupeKey', askedDedupe), (key) => ({ key, digest: digestOf(name, input) })),
+  }
+}
+
+/** The same for calls that ask for the same. The order of properties says nothing. */
+function digestOf(tool: string, input: unknown): string {
+  const sorted = (_key: string, value: unknown): unknown =>
+    typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)))
+      : value
+  try {
+    return createHash('sha256')
+      .update(JSON.stringify([tool, input], sorted))
+      .digest('base64url')
+  } catch (cause) {
+    throw new TaskError('input_invalid', 'The input of a call with a dedupe key must be JSON.', { cause })
+  }
+}
+
+const MAX_PRIORITY = 100
+
+function toPriority(value: unknown): number {
+  if (Number.isInteger(value) && Math.abs(value as number) <= MAX_PRIORITY) return value as number
+  throw badOption('priority', `a whole number from -${MAX_PRIORITY} to ${MAX_PRIORITY}`, value)
 }
 
 function toInlineMs(background: ResolvedTool['policy']['background'], inlineMs: number): number {
@@ -166,7 +224,7 @@ export function toTargets(value: unknown, channels: ReadonlyMap<string, Channel>
   return Object.freeze([...new Set(targets.map((target) => requireTarget(target, channels)))])
 }
 
-function optional<Result>(value: unknown, convert: (value: unknown) => Result): Result | undefined {
+function optional<Value, Result>(value: Value | undefined, convert: (value: Value) => Result): Result | undefined {
   return value === undefined ? undefined : convert(value)
 }
 
@@ -196,9 +254,7 @@ function toMetadata(value: unknown): Readonly<Record<string, unknown>> {
 function toCorrelation(value: unknown): Correlation {
   const given = checkOptionNames('correlation', value, ['runId', 'callId', 'agentId'])
   const entries = Object.entries(given).filter(([, id]) => id !== undefined)
-  return Object.freeze(
-    Object.fromEntries(entries.map(([key, id]) => [key, checkText(`correlation.${key}`, id, MAX_KEY_CHARS)])),
-  )
+  return Object.freeze(Object.fromEntries(entries.map(([key, id]) => [key, checkKey(`correlation.${key}`, id)])))
 }
 
 /** What the task gets is a copy: what the caller does to the input later has no effect inside. */

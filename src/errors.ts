@@ -51,6 +51,26 @@ export const ERROR_DOCS = {
     retryable: true,
     whatToDo: 'Try again after `retryAfterMs`.',
   },
+  queue_full: {
+    meaning: 'As many tasks wait for their turn as `limits.maxQueued` allows.',
+    retryable: true,
+    whatToDo: 'Try again after `retryAfterMs`, or let calls run at once with `whenQueueFull: "inline"`.',
+  },
+  key_busy: {
+    meaning: 'Another live task of this owner holds the concurrency key, and `onBusy` is `reject`.',
+    retryable: true,
+    whatToDo: 'Wait for the task that `taskId` names, or choose another `onBusy`.',
+  },
+  key_held_by_ancestor: {
+    meaning: 'The task that holds the concurrency key waits for the one that asks for it, or stands above it.',
+    retryable: false,
+    whatToDo: 'Use another key below it, or let the holder end first.',
+  },
+  dedupe_conflict: {
+    meaning: 'The dedupe key belongs to a task with another tool or another input.',
+    retryable: false,
+    whatToDo: 'Use a key of its own for each different call.',
+  },
   depth_exceeded: {
     meaning: 'The new task would be deeper in its tree than `limits.maxDepth` allows.',
     retryable: false,

@@ -70,6 +70,13 @@ export function checkText(name: string, value: unknown, maxChars: number): strin
   throw badOption(name, `a non-empty string of at most ${maxChars} characters`, value)
 }
 
+const MAX_KEY_CHARS = 256
+
+/** A text that names something: a key, an id of the host's. */
+export function checkKey(name: string, value: unknown): string {
+  return checkText(name, value, MAX_KEY_CHARS)
+}
+
 export function checkSignal(name: string, value: unknown): AbortSignal {
   if (value instanceof AbortSignal) return value
   throw badOption(name, 'an AbortSignal', value)
@@ -120,6 +127,8 @@ export interface Settings {
   readonly progressMs: number
   readonly maxBufferedEvents: number
   readonly limits: AdmissionLimits
+  readonly whenQueueFull: 'refuse' | 'inline'
+  readonly queueMs: number
   readonly retention: Required<RetentionOptions>
 }
 
@@ -139,8 +148,19 @@ export interface SettingsOptions {
   readonly progressMs?: number
   /** How many events a consumer may fall behind before it is cut off. @defaultValue 1 000 */
   readonly maxBufferedEvents?: number
-  /** @defaultValue `{ maxLive: 100_000, maxDepth: 64, maxChildren: 10_000 }` */
+  /**
+   * @defaultValue `{ maxLive: 100_000, maxDepth: 64, maxChildren: 10_000, maxRunning: Infinity,
+   * maxRunningPerOwner: Infinity, maxQueued: 10_000 }`
+   */
   readonly limits?: Partial<AdmissionLimits>
+  /**
+   * What becomes of a call when the queue is full. `refuse`: it gets `queue_full`. `inline`: `run` runs it at once, beyond
+   * `maxRunning`, and waits for it however long that takes; `spawn` is refused.
+   * @defaultValue 'refuse'
+   */
+  readonly whenQueueFull?: 'refuse' | 'inline'
+  /** How long a task may wait for its turn, in milliseconds; then it fails with `queue_timeout`. @defaultValue Infinity */
+  readonly queueMs?: number
   /** @defaultValue `{ maxFinished: 500, maxFinishedBytes: 67_108_864, finishedMs: 86_400_000, maxProgressEvents: 200, maxEventChars: 65_536, maxResultBytes: 524_288, oversizeResult: 'fail' }` */
   readonly retention?: RetentionOptions
 }
@@ -154,6 +174,8 @@ export const SETTINGS_NAMES = [
   'progressMs',
   'maxBufferedEvents',
   'limits',
+  'whenQueueFull',
+  'queueMs',
   'retention',
 ] as const
 
@@ -163,7 +185,14 @@ export function orDefault<Value>(value: Value | undefined, fallback: Value): Val
 }
 
 export function toSettings(options: SettingsOptions): Settings {
-  const limits = checkOptionNames('limits', options.limits, ['maxLive', 'maxDepth', 'maxChildren'])
+  const limits = checkOptionNames('limits', options.limits, [
+    'maxLive',
+    'maxDepth',
+    'maxChildren',
+    'maxRunning',
+    'maxRunningPerOwner',
+    'maxQueued',
+  ])
   const retention = checkOptionNames('retention', options.retention, [
     'maxFinished',
     'maxFinishedBytes',
@@ -185,7 +214,12 @@ export function toSettings(options: SettingsOptions): Settings {
       maxLive: checkLimit('limits.maxLive', orDefault(limits['maxLive'], 100_000)),
       maxDepth: checkLimit('limits.maxDepth', orDefault(limits['maxDepth'], 64)),
       maxChildren: checkLimit('limits.maxChildren', orDefault(limits['maxChildren'], 10_000)),
+      maxRunning: checkLimit('limits.maxRunning', orDefault(limits['maxRunning'], Infinity)),
+      maxRunningPerOwner: checkLimit('limits.maxRunningPerOwner', orDefault(limits['maxRunningPerOwner'], Infinity)),
+      maxQueued: checkLimit('limits.maxQueued', orDefault(limits['maxQueued'], 10_000)),
     },
+    whenQueueFull: checkChoice('whenQueueFull', orDefault(options.whenQueueFull, 'refuse'), ['refuse', 'inline']),
+    queueMs: checkDuration('queueMs', orDefault(options.queueMs, Infinity), { mayBeInfinite: true }),
     retention: {
       maxFinished: checkLimit('retention.maxFinished', orDefault(retention['maxFinished'], 500)),
       maxFinishedBytes: checkLimit(

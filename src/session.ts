@@ -17,7 +17,7 @@ import {
   type PlainSpecs,
 } from './call-spec.ts'
 import { requireTarget } from './delivery/targets.ts'
-import { ParentStoppingError, TaskCancelledError, TaskFailedError, TaskNotFoundError } from './errors.ts'
+import { ParentStoppingError, TaskCancelledError, TaskError, TaskFailedError, TaskNotFoundError } from './errors.ts'
 import type { StreamOpening, Streams, StreamScope } from './events/streams.ts'
 import { toTaskRecord } from './events/task-event-view.ts'
 import { createHandle } from './handle.ts'
@@ -25,14 +25,14 @@ import { checkCancelOptions, checkStreamOptions, checkWaitOptions, toListQuery }
 import { toListCursor } from './list-cursor.ts'
 import { badOption, checkOptionNames, checkText } from './options.ts'
 import type { DoorCall, TaskDoor } from './ports/task-door.ts'
-import type { TaskHandle } from './ports/task-handle.ts'
+import type { RunOutcome, TaskHandle } from './ports/task-handle.ts'
 import type { StoredRecord, TaskRecord } from './ports/task-record.ts'
 import type { Session, SessionOptions, StreamFilter } from './ports/session.ts'
 import type { TaskStore } from './ports/task-store.ts'
 import type { LiveTask, TaskSpec } from './runtime/live-task.ts'
 import type { Redirects } from './runtime/redirects.ts'
 import { toStoredRecord } from './runtime/stored-record.ts'
-import { topTasks, type TaskRuntime } from './runtime/task-runtime.ts'
+import { topTasks, TwinFound, type TaskRuntime } from './runtime/task-runtime.ts'
 import { createTicket } from './runtime/ticket.ts'
 import { readStats } from './stats.ts'
 import { descendantsOf } from './runtime/tree-index.ts'
@@ -49,10 +49,16 @@ const MAX_CONVERSATION_CHARS = 256
 
 export function createSession(
   parts: SessionParts,
-  place: { readonly owner: string; readonly options: Partial<SessionOptions> },
+  place: {
+    readonly owner: string
+    readonly options: Partial<SessionOptions>
+    /** The task whose code has this session. Absent: the async context tells whose code runs, if any does. */
+    readonly inside?: LiveTask | undefined
+  },
 ): Session {
   const { runtime, store, streams, redirects, defaults } = parts
-  const { owner, options: given } = place
+  const { owner, options: given, inside } = place
+  const runningTask = (): LiveTask | undefined => inside ?? runtime.runningTask()
   const conversation =
     given.conversation === undefined ? undefined : checkText('conversation', given.conversation, MAX_CONVERSATION_CHARS)
   const origin = given.origin === undefined ? undefined : requireTarget(given.origin, defaults.channels)
@@ -102,7 +108,7 @@ export function createSession(
 
   const whenEnded = async (taskIds: unknown, count: 'any' | 'all', options: unknown): Promise<StoredRecord[]> => {
     const { waitMs, signal } = checkWaitOptions(options, defaults.settings.waitMs)
-    const waiter = runtime.runningTask()
+    const waiter = runningTask()
     const unique = await requireAll(taskIds)
     return runtime.waits.whenEnded(unique, count === 'any' ? 1 : unique.length, { waitMs, signal, waiter })
   }
@@ -133,21 +139,20 @@ export function createSession(
 
   /** A call made inside a task of the same owner joins that task's tree. */
   const here = (): CallPlace => {
-    const running = runtime.runningTask()
+    const running = runningTask()
     return running?.spec.owner === owner ? { ...outside, parent: running, plainSpecs: undefined } : outside
   }
 
-  const beginSpawn: Begin<TaskHandle> = async (checked, parent) =>
-    createHandle(session, (await runtime.spawn(checked, parent)).taskId)
+  const begin = { run: beginRun(parts, () => session), spawn: beginSpawn(parts, () => session) }
 
   const session: Session = {
     owner,
 
     run: ((tool: unknown, input: unknown, options: unknown) =>
-      launch(parts, { kind: 'run', tool, input, options }, here, runtime.run)) as Session['run'],
+      launch(parts, { kind: 'run', tool, input, options }, here, begin.run)) as Session['run'],
 
     spawn: ((tool: unknown, input: unknown, options: unknown) =>
-      launch(parts, { kind: 'spawn', tool, input, options }, here, beginSpawn)) as Session['spawn'],
+      launch(parts, { kind: 'spawn', tool, input, options }, here, begin.spawn)) as Session['spawn'],
 
     async get(taskId) {
       const live = findLive(taskId)
@@ -178,7 +183,7 @@ export function createSession(
     result: async (taskId, options) => toResult(await endOf(taskId, options)),
 
     async cancel(taskId, options) {
-      const from = runtime.runningTask()
+      const from = runningTask()
       const cause = toCause(options, from)
       const live = findOpen(taskId)
       if (live !== undefined) return runtime.cancel([live], cause, from)
@@ -188,7 +193,7 @@ export function createSession(
 
     async cancelAll(options) {
       const { runId, ...rest } = checkOptionNames('options', options, ['runId', 'reason', 'note'])
-      const from = runtime.runningTask()
+      const from = runningTask()
       const cause = toCause(rest, from)
       if (runId === undefined) return runtime.cancel(topTasks(runtime.tree, owner, undefined), cause, from)
       const checkedRunId = checkText('runId', runId, MAX_CONVERSATION_CHARS)
@@ -213,7 +218,7 @@ export function createSession(
       const { waitMs, signal } = checkWaitOptions(options, defaults.settings.waitMs)
       signal?.throwIfAborted()
       const live = findOpen(taskId)
-      if (live !== undefined) return runtime.attach(live, { waitMs, signal })
+      if (live !== undefined) return runtime.attach(live, { waitMs, signal, waiter: runningTask() })
       const stored = await requireEnded(taskId)
       return { kind: 'inline', value: toResult(stored), persisted: store.durability !== 'memory' }
     },
@@ -249,6 +254,62 @@ export function createSession(
 }
 
 type Begin<Result> = (checked: CheckedCall, parent: LiveTask | undefined) => Promise<Result>
+
+/** Runs a call, or waits for the twin that has its dedupe key. */
+function beginRun(parts: SessionParts, gate: () => Session): Begin<RunOutcome<unknown>> {
+  return (checked, parent) => {
+    const { spec, signal } = checked
+    if (spec.dedupe === undefined) return parts.runtime.run(checked, parent)
+    return beginOnce(
+      parts,
+      spec,
+      () => parts.runtime.run(checked, parent),
+      async (twinId) => {
+        if (spec.inlineMs === 0) return { kind: 'background', ticket: await gate().background(twinId) }
+        return gate().attach(twinId, { waitMs: spec.inlineMs, ...(signal === undefined ? {} : { signal }) })
+      },
+    )
+  }
+}
+
+/** Spawns a task, or gives the twin that has its dedupe key. */
+function beginSpawn(parts: SessionParts, gate: () => Session): Begin<TaskHandle> {
+  return (checked, parent) => {
+    const spawn = async (): Promise<TaskHandle> =>
+      createHandle(gate(), (await parts.runtime.spawn(checked, parent)).taskId)
+    if (checked.spec.dedupe === undefined) return spawn()
+    return beginOnce(parts, checked.spec, spawn, async (twinId) => createHandle(gate(), twinId))
+  }
+}
+
+/** A twin may be dropped between two looks; then the key is free again. */
+const MAX_TWIN_LOOKS = 3
+
+/** @throws `dedupe_conflict`, or what `begin` rejects with */
+async function beginOnce<Result>(
+  { store, runtime }: SessionParts,
+  { owner, dedupe }: TaskSpec,
+  begin: () => Promise<Result>,
+  answerWith: (twinId: string) => Promise<Result>,
+): Promise<Result> {
+  const claim = { owner, kind: 'dedupe', key: dedupe?.key ?? '' } as const
+  for (let look = 0; look < MAX_TWIN_LOOKS; look += 1) {
+    let twinId = await store.claimedBy(claim)
+    try {
+      if (twinId === undefined) return await begin()
+    } catch (error) {
+      if (!(error instanceof TwinFound)) throw error
+      twinId = error.taskId
+    }
+    const live = runtime.supervisor.live.get(twinId)
+    const digest = live === undefined ? (await store.read(twinId))?.inputDigest : live.spec.dedupe?.digest
+    if (digest === dedupe?.digest) return answerWith(twinId)
+    if (digest !== undefined) {
+      throw new TaskError('dedupe_conflict', 'The dedupe key belongs to another call.', { taskId: twinId })
+    }
+  }
+  throw new TaskError('store_unavailable', 'The task of the dedupe key could not be read.')
+}
 
 /** Checks a call and begins it. Its place is found before anything is awaited: later, other code may be running. */
 function launch<Result>(
@@ -293,10 +354,15 @@ export function createDoor(parts: SessionParts): TaskDoor {
     return known
   }
 
-  const sessionOf = (owner: string): Session => {
-    const node = runtime.tree.requireOwner(owner)
-    const known = sessions.get(node) ?? createSession(parts, { owner, options: {} })
-    sessions.set(node, known)
+  /**
+   * What a task's code waits for through a handle counts as its own wait. Where no async context tells whose code runs,
+   * the session has to.
+   */
+  const sessionOf = (parentId: string, owner: string): Session => {
+    const inside = runtime.isAmbient ? undefined : runtime.supervisor.live.get(parentId)
+    const key = inside ?? runtime.tree.requireOwner(owner)
+    const known = sessions.get(key) ?? createSession(parts, { owner, options: {}, inside })
+    sessions.set(key, known)
     return known
   }
 
@@ -308,12 +374,14 @@ export function createDoor(parts: SessionParts): TaskDoor {
   }
 
   return {
-    run: (call) => launch(parts, { kind: 'run', ...call }, placeOf(call), runtime.run),
-    spawn: (call) =>
-      launch(parts, { kind: 'spawn', ...call }, placeOf(call), async (checked, parent) => {
-        const task = await runtime.spawn(checked, parent)
-        return createHandle(sessionOf(call.owner), task.taskId)
-      }),
+    run: (call) => {
+      const begin = beginRun(parts, () => sessionOf(call.parentId, call.owner))
+      return launch(parts, { kind: 'run', ...call }, placeOf(call), begin)
+    },
+    spawn: (call) => {
+      const begin = beginSpawn(parts, () => sessionOf(call.parentId, call.owner))
+      return launch(parts, { kind: 'spawn', ...call }, placeOf(call), begin)
+    },
   }
 }
 

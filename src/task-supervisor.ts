@@ -103,6 +103,7 @@ const STORE_METHODS = [
   'readEvents',
   'readFeed',
   'lastPosition',
+  'claimedBy',
   'readOutbox',
   'settleDelivery',
   'prune',

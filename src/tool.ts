@@ -1,8 +1,17 @@
 /** Tools as users give them, and as the rest of the library knows them: with a name, a policy and one function. */
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { partOf } from './kept-text.ts'
-import { badOption, checkBoolean, checkChoice, checkDuration, checkOptionNames, checkText } from './options.ts'
-import type { ToolDefinition, ToolFunction, ToolPolicy } from './ports/tool.ts'
+import {
+  badOption,
+  checkBoolean,
+  checkChoice,
+  checkDuration,
+  checkKey,
+  checkOptionNames,
+  checkText,
+} from './options.ts'
+import { ON_BUSY } from '../machines/policies/busy-key.ts'
+import type { KeyFunction, ToolDefinition, ToolFunction, ToolPolicy } from './ports/tool.ts'
 
 const MAX_NAME_CHARS = 128
 const MAX_DESCRIPTION_CHARS = 4_000
@@ -91,10 +100,18 @@ function checkPolicy(name: string, value: unknown): ToolPolicy {
     'onParentEnd',
     'onChildFailure',
     'durable',
+    'queueMs',
+    'concurrencyKey',
+    'onBusy',
+    'dedupeKey',
   ])
-  const { background, onChildFailure } = policy
+  const { background, onChildFailure, concurrencyKey, dedupeKey } = policy
   return {
     ...checkCallPolicy(name, policy),
+    ...(concurrencyKey === undefined
+      ? {}
+      : { concurrencyKey: checkKeySource(`${name}.concurrencyKey`, concurrencyKey) }),
+    ...(dedupeKey === undefined ? {} : { dedupeKey: checkKeySource(`${name}.dedupeKey`, dedupeKey) }),
     ...(background === undefined
       ? {}
       : { background: checkChoice(`${name}.background`, background, ['auto', 'never', 'always']) }),
@@ -108,8 +125,8 @@ function checkPolicy(name: string, value: unknown): ToolPolicy {
 export function checkCallPolicy(
   name: string,
   policy: Readonly<Record<string, unknown>>,
-): Pick<ToolPolicy, 'inlineMs' | 'timeoutMs' | 'onParentEnd' | 'durable'> {
-  const { inlineMs, timeoutMs, onParentEnd, durable } = policy
+): Pick<ToolPolicy, 'inlineMs' | 'timeoutMs' | 'onParentEnd' | 'durable' | 'queueMs' | 'onBusy'> {
+  const { inlineMs, timeoutMs, onParentEnd, durable, queueMs, onBusy } = policy
   const at = (option: string): string => (name === '' ? option : `${name}.${option}`)
   return {
     ...(inlineMs === undefined
@@ -122,5 +139,12 @@ export function checkCallPolicy(
       ? {}
       : { onParentEnd: checkChoice(at('onParentEnd'), onParentEnd, ['wait', 'cancel', 'detach']) }),
     ...(durable === undefined ? {} : { durable: checkBoolean(at('durable'), durable) }),
+    ...(queueMs === undefined ? {} : { queueMs: checkDuration(at('queueMs'), queueMs, { mayBeInfinite: true }) }),
+    ...(onBusy === undefined ? {} : { onBusy: checkChoice(at('onBusy'), onBusy, ON_BUSY) }),
   }
+}
+
+/** A key, or the function that gives one for each call. */
+function checkKeySource(name: string, value: unknown): string | KeyFunction<never> {
+  return typeof value === 'function' ? (value as KeyFunction<never>) : checkKey(name, value)
 }

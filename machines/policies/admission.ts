@@ -9,6 +9,12 @@ export interface AdmissionLimits {
   readonly maxDepth: number
   /** Live children of one task. */
   readonly maxChildren: number
+  /** Tasks that run at the same time. */
+  readonly maxRunning: number
+  /** Tasks of one owner that run at the same time. */
+  readonly maxRunningPerOwner: number
+  /** Tasks that wait for their turn to run. */
+  readonly maxQueued: number
 }
 
 export interface AdmissionRequest {
@@ -17,6 +23,8 @@ export interface AdmissionRequest {
   readonly parent: AdmissionParent | undefined
   /** Whether everything under the request's run was cancelled before. */
   readonly runIsCancelled: boolean
+  /** How many tasks wait for their turn, if this one would have to wait as well. */
+  readonly queuedBefore: number | undefined
 }
 
 export interface AdmissionParent {
@@ -33,10 +41,11 @@ export type AdmissionRefusal =
   | { readonly code: 'capacity_exceeded'; readonly limit: number }
   | { readonly code: 'depth_exceeded'; readonly limit: number }
   | { readonly code: 'children_exceeded'; readonly limit: number }
+  | { readonly code: 'queue_full'; readonly limit: number }
 
 /** Gives the first reason to refuse, or nothing when the task may be admitted. */
 export function decideAdmission(limits: AdmissionLimits, request: AdmissionRequest): AdmissionRefusal | undefined {
-  const { phase, liveCount, parent, runIsCancelled } = request
+  const { phase, liveCount, parent, runIsCancelled, queuedBefore } = request
   if (runIsCancelled) return { code: 'parent_stopping' }
   if (parent !== undefined) {
     if (parent.isStopping || parent.status === 'stopping' || isFinalStatus(parent.status))
@@ -47,5 +56,9 @@ export function decideAdmission(limits: AdmissionLimits, request: AdmissionReque
   } else if (phase !== 'accepting') {
     return { code: 'supervisor_closed' }
   }
-  return liveCount >= limits.maxLive ? { code: 'capacity_exceeded', limit: limits.maxLive } : undefined
+  if (liveCount >= limits.maxLive) return { code: 'capacity_exceeded', limit: limits.maxLive }
+  if (queuedBefore !== undefined && queuedBefore >= limits.maxQueued) {
+    return { code: 'queue_full', limit: limits.maxQueued }
+  }
+  return undefined
 }

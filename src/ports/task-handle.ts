@@ -1,5 +1,6 @@
 /** What may be asked of one task, and what the answers look like. */
 import type { Observable } from 'rxjs'
+import type { OnBusy } from '../../machines/policies/busy-key.ts'
 import type { Correlation, OnParentEnd } from '../../machines/policies/lineage.ts'
 import type { TaskStatus } from '../../machines/vocabulary.ts'
 import type { StreamItem } from './task-event.ts'
@@ -11,6 +12,10 @@ export interface CallPolicy {
   readonly timeoutMs?: number
   readonly onParentEnd?: OnParentEnd
   readonly durable?: boolean
+  readonly queueMs?: number
+  readonly concurrencyKey?: string
+  readonly onBusy?: OnBusy
+  readonly dedupeKey?: string
 }
 
 /** What a caller, and the model behind it, gets when a call went to the background. */
@@ -40,6 +45,8 @@ export interface CallOptions extends CallPolicy {
   /** Kept with the record as JSON of at most 16 KiB. */
   readonly metadata?: Readonly<Record<string, unknown>>
   readonly correlation?: Correlation
+  /** Among the queued tasks of its owner, the highest goes first: a whole number from -100 to 100. @defaultValue 0 */
+  readonly priority?: number
   /** Where the result goes when the call went to the background; `[]` means nowhere. At most 100 targets. */
   readonly deliverTo?: string | readonly string[]
 }

@@ -63,6 +63,10 @@ export interface TaskRecord {
   readonly truncated?: boolean
   /** The code ignored its signal and was let go; it may still be running. */
   readonly abandoned?: boolean
+  /** Set when the call had one that is not 0. */
+  readonly priority?: number
+  readonly concurrencyKey?: string
+  readonly dedupeKey?: string
   /** Where the result goes, or went. */
   readonly targets: readonly string[]
   /** Whether the store that has this record keeps it past the end of the process. */
@@ -77,11 +81,15 @@ export interface StoredRecord extends Omit<TaskRecord, 'persisted' | 'partial'> 
   readonly lastSeq: number
   /** The result or the partial result, as JSON; absent when there is no value. */
   readonly resultJson?: string
+  /** Of a call with a dedupe key: tells its tool and input from others. */
+  readonly inputDigest?: string
   readonly policy: StoredPolicy
 }
 
 export interface StoredPolicy {
   readonly timeoutMs: number
+  /** Absent: without limit. */
+  readonly queueMs?: number
   readonly onParentEnd: OnParentEnd
   readonly onChildFailure: OnChildFailure
 }

@@ -2,11 +2,12 @@
  * Where tasks of record are kept.
  *
  * 1. `commit` is atomic: everything in it is kept, or nothing is.
- * 2. A commit whose `id` was seen before changes nothing and gets its first answer again.
+ * 2. A commit whose `id` was committed before changes nothing and gets its first answer again.
  * 3. `version` of a record rises by one with each commit; a commit that expects another version or a newer epoch is
  *    `stale` and changes nothing.
  * 4. The events of one owner get consecutive positions in the order of their commits, and so do the events of all.
- * 5. A method may answer at once or with a promise.
+ * 5. Of a commit whose claims are not all free, nothing is kept.
+ * 6. A method may answer at once or with a promise.
  */
 import type { RetentionPolicy } from '../../machines/policies/retention.ts'
 import type { TaskStatus } from '../../machines/vocabulary.ts'
@@ -15,10 +16,13 @@ import type { Durability, StoredRecord } from './task-record.ts'
 
 export type Awaitable<T> = T | Promise<T>
 
-/** A name or key that at most one live task of an owner holds. */
+/**
+ * Something that at most one task of an owner holds. A claim of kind `name` or `concurrency` is released by a commit;
+ * one of kind `dedupe` stays until its task is dropped.
+ */
 export interface Claim {
   readonly owner: string
-  readonly kind: 'name'
+  readonly kind: 'name' | 'concurrency' | 'dedupe'
   /** Folded: two keys that must not coexist are equal. */
   readonly key: string
 }
@@ -56,7 +60,8 @@ export type CommitReply =
       readonly position: number
     }
   | { readonly kind: 'stale' }
-  | { readonly kind: 'claimed'; readonly claim: Claim }
+  /** Another task, of this id, holds a claim. */
+  | { readonly kind: 'claimed'; readonly claim: Claim; readonly taskId: string }
 
 /** One committed event at its places in the feeds. */
 export interface FeedEntry {
@@ -114,6 +119,8 @@ export interface TaskStore {
   readFeed(read: { readonly owner?: string; readonly after: number; readonly limit: number }): Awaitable<FeedPage>
   /** The last position of a feed, 0 when it is empty. */
   lastPosition(owner: string | undefined): Awaitable<number>
+  /** The id of the task that holds a claim. */
+  claimedBy(claim: Claim): Awaitable<string | undefined>
   readOutbox(taskId: string): Awaitable<readonly OutboxEntry[]>
   settleDelivery(entry: OutboxEntry): Awaitable<void>
   /**

@@ -1,13 +1,24 @@
 /** What a task runs: a function, alone or with a name, a schema and a policy. */
 import type { StandardSchemaV1 } from '@standard-schema/spec'
+import type { OnBusy } from '../../machines/policies/busy-key.ts'
 import type { Correlation, OnChildFailure, OnParentEnd } from '../../machines/policies/lineage.ts'
 import type { RunCall, RunOutcome, SpawnCall, TaskHandle } from './task-handle.ts'
 import type { TaskUsage } from './task-record.ts'
 
+/** What a key may be made from, besides the input of the call. */
+export interface KeyPlace {
+  readonly conversation: string | undefined
+}
+
+/**
+ * A key for a call, or nothing when it needs none. Declared as a method, so that a tool of any input is a tool.
+ */
+export type KeyFunction<Input> = { key(input: Input, place: KeyPlace): string | undefined }['key']
+
 /**
  * How a tool's calls behave. Calls may override what they name.
  */
-export interface ToolPolicy {
+export interface ToolPolicy<Input = never> {
   /**
    * How long a call is awaited inline before it goes to the background, from the call, in milliseconds. 0: at once.
    * @defaultValue the supervisor's `inlineMs`, 10 000
@@ -39,6 +50,28 @@ export interface ToolPolicy {
    * @defaultValue false
    */
   readonly durable?: boolean
+  /**
+   * How long a call may wait for its turn, in milliseconds; then it fails with `queue_timeout`.
+   * @defaultValue the supervisor's `queueMs`, Infinity
+   */
+  readonly queueMs?: number
+  /**
+   * Of one owner's calls with the same key, one runs at a time: a text of at most 256 characters, or a function that
+   * gives one. `(_input, { conversation }) => conversation` is one task per conversation.
+   */
+  readonly concurrencyKey?: string | KeyFunction<Input>
+  /**
+   * What a call does whose concurrency key another task holds. `reject`: it gets `key_busy`. `queue`: it waits for its
+   * turn. `replace`: it cancels what came before it, and starts when that has ended. `keepLatest`: it waits for the
+   * holder, and cancels what waited before it.
+   * @defaultValue 'reject'
+   */
+  readonly onBusy?: OnBusy
+  /**
+   * Of one owner's calls with the same key, the first becomes a task; the others get that task, running or finished, as
+   * long as it is kept. A call with another tool or input gets `dedupe_conflict`. At most 256 characters.
+   */
+  readonly dedupeKey?: string | KeyFunction<Input>
 }
 
 export type ToolFunction<Input, Output> = (input: Input, ctx: TaskContext) => Output | PromiseLike<Output>
@@ -48,7 +81,7 @@ export interface ToolDefinition<Input, Output> {
   readonly description?: string
   /** Checks the input before anything starts; its output is what `run` gets. */
   readonly input?: StandardSchemaV1<unknown, Input>
-  readonly policy?: ToolPolicy
+  readonly policy?: ToolPolicy<Input>
   readonly run: ToolFunction<Input, Output>
 }
 
@@ -83,6 +116,12 @@ export interface TaskContext {
   emit(name: string, payload?: unknown): void
   /** Publishes a piece of output. The store keeps a bounded tail of it. */
   output(chunk: string): void
+  /**
+   * Takes one more concurrency key, until the end of the task: for what is only known once it runs, as the id of a new
+   * conversation.
+   * @throws `key_busy`, `key_held_by_ancestor`
+   */
+  holdKey(key: string): Promise<void>
   /** Adds to what the task has used. */
   usage(used: Partial<TaskUsage>): void
   /** Calls a tool as a child of this task and waits as long as its inline time. */

@@ -5,6 +5,7 @@
  * 2. A task of record is in the store before it has an actor.
  */
 import { decideAdmission, type AdmissionRefusal } from '../../machines/policies/admission.ts'
+import { decideBusyKey } from '../../machines/policies/busy-key.ts'
 import { decideLineage } from '../../machines/policies/lineage.ts'
 import type { CallerState } from '../../machines/vocabulary.ts'
 import { ParentStoppingError, TaskError } from '../errors.ts'
@@ -13,12 +14,21 @@ import type { Clock } from '../ports/clock.ts'
 import type { IdSource } from '../ports/id-source.ts'
 import type { Claim } from '../ports/task-store.ts'
 import type { Journal } from './journal.ts'
+import type { Keys } from './keys.ts'
 import { createLiveTask, statusOf, type LiveTask, type TaskSpec } from './live-task.ts'
 import type { SupervisorActor } from './supervisor-actor.ts'
 import type { TreeIndex } from './tree-index.ts'
+import type { Turns } from './turns.ts'
 
 /** A hint for callers who were refused for want of room, in milliseconds. */
 const RETRY_AFTER_MS = 1_000
+const NO_CLAIMS: readonly Claim[] = Object.freeze([])
+
+export interface AdmissionAnswers {
+  onAdmitted(): void
+  onTwin(taskId: string): void
+  onRefused(error: TaskError): void
+}
 
 export interface Admission {
   /** Gives the task its place. Nothing has started and nothing is written. @throws the refusal */
@@ -27,8 +37,11 @@ export interface Admission {
     parent: LiveTask | undefined,
     caller: CallerState,
   ): LiveTask
-  /** Has a task of record admitted by the store, then calls back; or calls back with the refusal. */
-  record(task: LiveTask, onAdmitted: () => void, onRefused: (error: TaskError) => void): void
+  /**
+   * Has a task of record admitted by the store, then calls back; or calls back with the refusal. A task that has a twin,
+   * which holds its dedupe key, is dropped.
+   */
+  record(task: LiveTask, then: AdmissionAnswers): void
   /** Refuses everything under this run from now on. */
   closeRun(owner: string, runId: string): void
 }
@@ -40,11 +53,13 @@ export function createAdmission(parts: {
   readonly supervisor: SupervisorActor
   readonly tree: TreeIndex
   readonly journal: Journal
+  readonly keys: Keys
+  readonly turns: Turns
   readonly closedRuns: { add(key: string): void; has(key: string): boolean }
   readonly endUnstarted: (task: LiveTask) => void
   readonly dropUnstarted: (task: LiveTask) => void
 }): Admission {
-  const { supervisor, tree, journal, settings, closedRuns } = parts
+  const { supervisor, tree, journal, settings, closedRuns, keys, turns } = parts
 
   /** The store has taken a task after it was refused: it is ended, as a task that nobody owns any more. */
   const endLate = (task: LiveTask): void => {
@@ -60,6 +75,14 @@ export function createAdmission(parts: {
       const taskId = parts.createId()
       const lineage = decideLineage(taskId, parent, spec.correlation)
       const runId = lineage.correlation?.runId
+      const waitsFor = turns.wouldWaitFor(spec, parent)
+      const queuedBefore = waitsFor === undefined ? undefined : turns.queuedCount()
+      const isOverdraft =
+        queuedBefore !== undefined &&
+        queuedBefore >= settings.limits.maxQueued &&
+        settings.whenQueueFull === 'inline' &&
+        caller === 'attached' &&
+        waitsFor === 'slot'
       const refusal = decideAdmission(settings.limits, {
         phase: supervisor.phase(),
         liveCount: supervisor.live.size,
@@ -70,6 +93,7 @@ export function createAdmission(parts: {
           isStopping: parent.stop !== undefined || parent.ownCodeEnded,
         },
         runIsCancelled: runId !== undefined && closedRuns.has(runKey(spec.owner, runId)),
+        queuedBefore: isOverdraft ? undefined : queuedBefore,
       })
       if (refusal !== undefined) throw toError(refusal, parent)
       const task = createLiveTask({
@@ -83,25 +107,34 @@ export function createAdmission(parts: {
       })
       tree.link(task)
       supervisor.register(task)
+      turns.enter(task, isOverdraft)
       return task
     },
 
-    record(task, onAdmitted, onRefused) {
+    record(task, { onAdmitted, onTwin, onRefused }) {
       if (journal.isPaused()) {
         parts.dropUnstarted(task)
         onRefused(storeUnavailable())
         return
       }
+      const { concurrency } = task.spec
+      const keyClaim = keys.claimOf(task)
+      const mayWait = concurrency !== undefined && decideBusyKey(concurrency.onBusy).mayWait
       journal.admit(
         task,
-        claimsOf(task.spec),
+        keyClaim === undefined ? claimsOf(task.spec) : [...claimsOf(task.spec), keyClaim],
+        keyClaim !== undefined && mayWait ? (isGranted) => keys.noteAdmission(task, isGranted) : undefined,
         (answer) => {
-          if (answer === 'admitted') return onAdmitted()
+          if (answer.kind === 'admitted') {
+            if (!mayWait) keys.noteAdmission(task, true)
+            return onAdmitted()
+          }
           parts.dropUnstarted(task)
-          const isTaken = answer === 'claimed'
-          onRefused(isTaken ? new TaskError('name_taken', 'Another live task has this name.') : storeUnavailable())
+          if (answer.kind !== 'claimed') return onRefused(storeUnavailable())
+          if (answer.claim.kind === 'dedupe') onTwin(answer.taskId)
+          else onRefused(answer.claim.kind === 'name' ? nameTaken() : keyBusy(answer.taskId))
         },
-        (lateAnswer) => void (lateAnswer === 'admitted' && endLate(task)),
+        (late) => void (late.kind === 'admitted' && endLate(task)),
       )
     },
 
@@ -113,8 +146,20 @@ function runKey(owner: string, runId: string): string {
   return `${owner}\u0000${runId}`
 }
 
-function claimsOf({ owner, name }: TaskSpec): Claim[] {
-  return name === undefined ? [] : [{ owner, kind: 'name', key: name }]
+function claimsOf({ owner, name, dedupe }: TaskSpec): readonly Claim[] {
+  if (name === undefined && dedupe === undefined) return NO_CLAIMS
+  return [
+    ...(name === undefined ? [] : [{ owner, kind: 'name', key: name } as const]),
+    ...(dedupe === undefined ? [] : [{ owner, kind: 'dedupe', key: dedupe.key } as const]),
+  ]
+}
+
+function nameTaken(): TaskError {
+  return new TaskError('name_taken', 'Another live task has this name.')
+}
+
+function keyBusy(taskId: string): TaskError {
+  return new TaskError('key_busy', 'Another live task of this owner holds the key.', { taskId })
 }
 
 function storeUnavailable(): TaskError {
@@ -135,6 +180,10 @@ function toError(refusal: AdmissionRefusal, parent: LiveTask | undefined): TaskE
       })
     case 'depth_exceeded':
       return new TaskError('depth_exceeded', `Tasks may be ${refusal.limit} deep.`)
+    case 'queue_full':
+      return new TaskError('queue_full', `There are ${refusal.limit} tasks in the queue, which is the limit.`, {
+        retryAfterMs: RETRY_AFTER_MS,
+      })
     case 'children_exceeded':
       return new TaskError('children_exceeded', `A task may have ${refusal.limit} live children.`, {
         retryAfterMs: RETRY_AFTER_MS,

@@ -8,6 +8,7 @@ import type { TaskContext } from '../ports/tool.ts'
 const contexts = new AsyncLocalStorage<TaskContext | undefined>()
 
 export interface Ambient {
+  readonly isAmbient: boolean
   enter<Result>(context: TaskContext, work: () => Result): Result
   current(): TaskContext | undefined
   /** Runs work that belongs to no task. */
@@ -16,6 +17,7 @@ export interface Ambient {
 
 /** Ambient lineage: a task's code is found however deep it runs. */
 export const ambient: Ambient = {
+  isAmbient: true,
   enter: (context, work) => contexts.run(context, work),
   current: () => contexts.getStore(),
   runOutside: (work) => (contexts.getStore() === undefined ? work() : contexts.run(undefined, work)),
@@ -23,6 +25,7 @@ export const ambient: Ambient = {
 
 /** Explicit lineage: the async context is never touched, so a parent is found through its context object only. */
 export const explicit: Ambient = {
+  isAmbient: false,
   enter: (_context, work) => work(),
   current: () => undefined,
   runOutside: (work) => work(),

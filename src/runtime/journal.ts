@@ -32,13 +32,19 @@ import { toStoredRecord } from './stored-record.ts'
 import type { PendingCommit, StoreWriter } from './store-writer.ts'
 
 /** How an admission ended. `unknown`: the store did not answer in time; `onLate` follows if it ever does. */
-export type AdmissionAnswer = 'admitted' | 'claimed' | 'unknown'
+export type AdmissionAnswer =
+  | { readonly kind: 'admitted' | 'unknown' | 'stale' }
+  | Extract<CommitReply, { kind: 'claimed' }>
 
 export interface Journal {
-  /** Makes the task one of record before it starts. Its first event is `task.queued`. */
+  /**
+   * Makes the task one of record before it starts. Its first event is `task.queued`. With `onClaim`, a `concurrency`
+   * claim that is taken refuses nothing: the task is admitted without it.
+   */
   admit(
     task: LiveTask,
     claims: readonly Claim[],
+    onClaim: ((isGranted: boolean) => void) | undefined,
     onAnswer: (answer: AdmissionAnswer) => void,
     onLate: (answer: AdmissionAnswer) => void,
   ): void
@@ -50,6 +56,8 @@ export interface Journal {
    */
   promote(task: LiveTask): void
   save(task: LiveTask): void
+  /** Takes a `concurrency` claim for a task of record. It is given back with the end of the task. */
+  claim(task: LiveTask, claim: Claim, onClaim: (isGranted: boolean) => void): void
   /** `chars`: how long the output or the payload is, which is bounded. */
   append<Type extends TaskEventType>(task: LiveTask, type: Type, data: TaskEventData[Type], chars?: number): void
   /** As `append`, but written a turn later at the earliest need: the end that mostly follows is in the same commit. */
@@ -73,6 +81,8 @@ export interface Journal {
 
 /** Most commits have no claims, releases and deliveries: they share that they have none. */
 const NONE: readonly never[] = Object.freeze([])
+const ADMITTED: AdmissionAnswer = Object.freeze({ kind: 'admitted' })
+const UNKNOWN: AdmissionAnswer = Object.freeze({ kind: 'unknown' })
 
 export function createJournal(parts: {
   readonly clock: Clock
@@ -148,7 +158,8 @@ export function createJournal(parts: {
   }
 
   const flush = (task: LiveTask, log: TaskLog): void => {
-    if (log.refusal !== undefined || log.isInFlight || (log.pending === undefined && log.outbox.length === 0)) return
+    const isIdle = log.pending === undefined && log.outbox.length === 0 && log.claims.length === 0
+    if (isIdle || log.refusal !== undefined || log.isInFlight) return
     if (task.finalStatus !== undefined && (log.heldBy > 0 || !endsWithFinal(log.pending))) return
     const record = toStoredRecord(task, log.version + 1)
     const commit: Commit = {
@@ -171,17 +182,40 @@ export function createJournal(parts: {
     appended.push({ commit, onReply: (reply) => finish(task, log, commit, reply) })
   }
 
+  /** Puts a commit back whose claim is taken, without that claim. */
+  const putBack = (log: TaskLog, commit: Commit, taken: Claim): void => {
+    if (commit.events.length > 0) log.pending = [...commit.events, ...(log.pending ?? [])]
+    if (commit.outbox.length > 0) log.outbox = commit.outbox
+    if (commit.releases.length > 0) log.releases = commit.releases
+    log.trimTo = Math.max(log.trimTo, commit.trimTo)
+    log.claims = commit.claims.filter((claim) => claim !== taken)
+    log.held = log.held.filter((claim) => claim !== taken)
+  }
+
+  const answerClaim = (log: TaskLog, isGranted: boolean): void => {
+    const { onClaim } = log
+    log.onClaim = undefined
+    onClaim?.(isGranted)
+  }
+
   const finish = (task: LiveTask, log: TaskLog, commit: Commit, reply: CommitReply): void => {
     log.isInFlight = false
+    const claim = log.onClaim === undefined ? undefined : commit.claims.find(({ kind }) => kind === 'concurrency')
+    if (claim !== undefined && reply.kind === 'claimed' && reply.claim.kind === 'concurrency') {
+      putBack(log, commit, claim)
+      flush(task, log)
+      return answerClaim(log, false)
+    }
     if (reply.kind === 'committed') {
       log.version = commit.record.version
       log.committed = commit.record
       log.committedSeq = commit.record.lastSeq
       if (hub.hasListeners()) tell(commit, reply)
       committed.push(commit)
+      if (claim !== undefined) answerClaim(log, true)
     } else {
       // The task has lost its record, or never got one: nothing of it may be written any more.
-      log.refusal = reply.kind
+      log.refusal = reply
       counters.refusedCommits += 1
     }
     settleWaiting(log)
@@ -230,6 +264,7 @@ export function createJournal(parts: {
       claims,
       releases: NONE,
       held: claims,
+      onClaim: undefined,
       trimTo: 0,
       committed: undefined,
       committedSeq: 0,
@@ -294,15 +329,16 @@ export function createJournal(parts: {
   }
 
   return {
-    admit(task, claims, onAnswer, onLate) {
+    admit(task, claims, onClaim, onAnswer, onLate) {
       const log = openLog(task, [number(task, 'task.queued', queuedData(task))], claims)
+      log.onClaim = onClaim
       flush(task, log)
       let isAnswered = false
       const answer = (isSaved: boolean): void => {
-        const verdict = log.refusal !== undefined ? 'claimed' : isSaved ? 'admitted' : 'unknown'
+        const verdict = log.refusal ?? (isSaved ? ADMITTED : UNKNOWN)
         if (isAnswered) return onLate(verdict)
         isAnswered = true
-        if (verdict === 'unknown') log.waiting.push({ seq: 1, onKnown: answer, patience: undefined })
+        if (verdict === UNKNOWN) log.waiting.push({ seq: 1, onKnown: answer, patience: undefined })
         onAnswer(verdict)
       }
       whenKnown(task, answer)
@@ -326,6 +362,15 @@ export function createJournal(parts: {
       if (task.log !== undefined) flush(task, task.log)
     },
 
+    claim(task, claim, onClaim) {
+      const { log } = task
+      if (log === undefined || log.refusal !== undefined) return onClaim(false)
+      log.claims = [...log.claims, claim]
+      log.held = [...log.held, claim]
+      log.onClaim = onClaim
+      flush(task, log)
+    },
+
     append,
     appendSoon,
 
@@ -333,7 +378,8 @@ export function createJournal(parts: {
       const { log } = task
       if (log !== undefined) {
         log.outbox = outbox
-        log.releases = log.held
+        // Twins of a dedupe key find the ended task by it.
+        if (log.held.length > 0) log.releases = log.held.filter(({ kind }) => kind !== 'dedupe')
       }
       append(task, type, data)
     },

@@ -7,6 +7,7 @@
  * 3. After the chart is final nothing but the journal touches the task.
  */
 import type { ActorRefFrom } from 'xstate'
+import type { OnBusy } from '../../machines/policies/busy-key.ts'
 import type { Correlation } from '../../machines/policies/lineage.ts'
 import type { FreshEvent } from '../../machines/policies/retention.ts'
 import type { TaskMachine } from '../../machines/task.machine.ts'
@@ -25,7 +26,7 @@ import type { Moment } from '../ports/deadlines.ts'
 import type { RunOutcome } from '../ports/task-handle.ts'
 import type { StoredEvent } from '../ports/task-event.ts'
 import type { StoredPolicy, StoredRecord, TaskProgress, TaskUsage } from '../ports/task-record.ts'
-import type { Claim, OutboxEntry } from '../ports/task-store.ts'
+import type { Claim, CommitReply, OutboxEntry } from '../ports/task-store.ts'
 import type { ToolFunction } from '../ports/tool.ts'
 import type { KeptResult } from './cut-result.ts'
 
@@ -59,9 +60,39 @@ export interface TaskSpec {
   readonly inlineMs: number
   readonly policy: StoredPolicy
   readonly durable: boolean
+  /** Among the queued tasks of its owner, the highest goes first. */
+  readonly priority: number
+  readonly concurrency: KeyWish | undefined
+  readonly dedupe: DedupeWish | undefined
   /** Where the result goes if nobody redirects it. */
   readonly targets: readonly string[]
   readonly hasExplicitTarget: boolean
+}
+
+/** The concurrency key a task asks for before it starts. */
+export interface KeyWish {
+  readonly key: string
+  readonly onBusy: OnBusy
+}
+
+/** The key under which calls with the same tool and input are one task. */
+export interface DedupeWish {
+  readonly key: string
+  /** Tells the tool and the input from others. */
+  readonly digest: string
+}
+
+/** Where a task stands that needs a slot to run. */
+export interface Place {
+  state: 'queued' | 'held' | 'lent' | 'gone'
+  /** Starts the task's code, once that may be started. */
+  start: (() => void) | undefined
+  /** Takes it out of the queue. */
+  leaveQueue: (() => void) | undefined
+  /** For how many reasons its slot is lent. */
+  reasons: number
+  /** It runs although the queue was full: its caller waits for it, however long. */
+  readonly isOverdraft: boolean
 }
 
 /** Somebody who awaits the call inline. */
@@ -101,10 +132,13 @@ export interface TaskLog {
   outbox: readonly OutboxEntry[]
   claims: readonly Claim[]
   releases: readonly Claim[]
-  /** What the task has claimed and gives back with its end. */
+  /** What the task has claimed, or is about to, and gives back with its end. */
   held: readonly Claim[]
+  /** Told whether the store has granted the `concurrency` claim on its way. Without it, a claim that is taken is the
+   * end of the task. */
+  onClaim: ((isGranted: boolean) => void) | undefined
   /** Why the store will not have this task any more. */
-  refusal: 'stale' | 'claimed' | undefined
+  refusal: Exclude<CommitReply, { kind: 'committed' }> | undefined
   trimTo: number
   committed: StoredRecord | undefined
   committedSeq: number
@@ -151,10 +185,12 @@ export interface LiveTask extends TreeNode {
 
   startedAt: number | undefined
   endedAt: number | undefined
-  /** The limit of its running time, while that goes on. */
-  hardDeadline: Moment | undefined
+  /** The limit of its time in the queue, and then of its running time while that goes on. */
+  deadline: Moment | undefined
   /** What is left of its running time, once that has stood still. */
   leftMs: number | undefined
+  /** Its slot or its place in the queue, where their number is limited. */
+  place: Place | undefined
   callers: Caller | undefined
   controller: AbortController | undefined
   stop: Stop | undefined
@@ -218,8 +254,9 @@ export function createLiveTask(birth: Birth): LiveTask {
     previousSibling: undefined,
     startedAt: undefined,
     endedAt: undefined,
-    hardDeadline: undefined,
+    deadline: undefined,
     leftMs: undefined,
+    place: undefined,
     callers: undefined,
     controller: undefined,
     stop: undefined,

@@ -23,15 +23,15 @@ export function createRunningTime(parts: {
   return {
     goOn(task) {
       const { timeoutMs } = task.spec.policy
-      if (timeoutMs !== Infinity) task.hardDeadline = deadlines.after(task.leftMs ?? timeoutMs, onOver, task)
+      if (timeoutMs !== Infinity) task.deadline = deadlines.after(task.leftMs ?? timeoutMs, onOver, task)
     },
     standStill(task) {
-      const { hardDeadline } = task
-      if (hardDeadline === undefined) return
-      hardDeadline.disarm()
-      task.hardDeadline = undefined
-      task.leftMs = Math.max(0, hardDeadline.dueAtMs - clock.monotonicMs())
+      const { deadline } = task
+      if (deadline === undefined) return
+      deadline.disarm()
+      task.deadline = undefined
+      task.leftMs = Math.max(0, deadline.dueAtMs - clock.monotonicMs())
     },
-    end: (task) => task.hardDeadline?.disarm(),
+    end: (task) => task.deadline?.disarm(),
   }
 }

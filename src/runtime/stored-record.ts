@@ -31,8 +31,16 @@ export function toStoredRecord(task: LiveTask, version: number): StoredRecord {
   if (task.parentId !== undefined) record.parentId = task.parentId
   if (task.startedAt !== undefined) record.startedAt = task.startedAt
   if (task.endedAt !== undefined) record.endedAt = task.endedAt
-  else if (task.startedAt !== undefined && spec.policy.timeoutMs !== Infinity)
-    record.dueAt = task.startedAt + spec.policy.timeoutMs
+  else {
+    const dueAt = nextDeadlineOf(task)
+    if (dueAt !== Infinity) record.dueAt = dueAt
+  }
+  if (spec.priority !== 0) record.priority = spec.priority
+  if (spec.concurrency !== undefined) record.concurrencyKey = spec.concurrency.key
+  if (spec.dedupe !== undefined) {
+    record.dedupeKey = spec.dedupe.key
+    record.inputDigest = spec.dedupe.digest
+  }
   if (task.reported?.progress !== undefined) record.progress = task.reported.progress
   if (task.reported?.usage !== undefined) record.usage = task.reported.usage
   if (task.cause !== undefined) record.cause = task.cause
@@ -44,4 +52,8 @@ export function toStoredRecord(task: LiveTask, version: number): StoredRecord {
   }
   if (task.abandoned) record.abandoned = true
   return Object.freeze(record)
+}
+
+function nextDeadlineOf({ createdAt, startedAt, spec }: LiveTask): number {
+  return startedAt === undefined ? createdAt + (spec.policy.queueMs ?? Infinity) : startedAt + spec.policy.timeoutMs
 }

@@ -33,6 +33,7 @@ import { createStopping, type Stopping } from './stopping.ts'
 import { toStoredRecord } from './stored-record.ts'
 import type { SupervisorActor } from './supervisor-actor.ts'
 import { childrenOf, type TreeIndex } from './tree-index.ts'
+import type { Turns } from './turns.ts'
 import { callCode } from './user-code.ts'
 
 /** Code that starts a task has that task's code on its own stack, this deep at most; deeper, code waits for its turn. */
@@ -49,6 +50,8 @@ export interface TaskActors {
   start(task: LiveTask): void
   /** Ends a task whose admission came too late. */
   endUnstarted(task: LiveTask): void
+  /** Ends a task that waited too long for its turn. */
+  endQueued(task: LiveTask): void
   /** Takes a task out that the store did not admit, and tells everybody who counts on its end. */
   dropUnstarted(task: LiveTask): void
 }
@@ -72,9 +75,10 @@ export function createTaskActors(parts: {
   readonly ambient: Ambient
   readonly reports: Reports
   readonly graceMs: number
+  readonly turns: Turns
   readonly contextOf: (task: LiveTask) => TaskContext
 }): TaskActors {
-  const { clock, deadlines, supervisor, tree, journal, hub, counters, reports } = parts
+  const { clock, deadlines, supervisor, tree, journal, hub, counters, reports, turns } = parts
   const { retention } = parts.settings
   let isEnding = false
   let startsUnderWay = 0
@@ -121,6 +125,7 @@ export function createTaskActors(parts: {
     if (event === 'work.completed') callers.reattachBeforeEnd(task)
     send(task, event)
     if (event === 'work.completed') return
+    turns.lend(task)
     journal.append(task, 'task.finishing', { children: task.childCount })
     cancelChildren(task, toCancel)
   }
@@ -133,6 +138,7 @@ export function createTaskActors(parts: {
     if (event === 'work.failed') callers.reattachBeforeEnd(task)
     send(task, event)
     if (event === 'work.failed') return
+    turns.lend(task)
     journal.append(task, 'task.stopping', {})
     cancelChildren(task, toCancel)
   }
@@ -175,7 +181,13 @@ export function createTaskActors(parts: {
     if (task.lastCaller === 'detached') {
       send(task, 'task.background')
       callers.answerLeaving(task)
-    } else if (task.spec.inlineMs === 0) callers.detach(task, 'deadline')
+    } else if (task.spec.inlineMs === 0 && task.place?.isOverdraft !== true) callers.detach(task, 'deadline')
+    // Most need no turn: they make no closure for it.
+    if (task.place === undefined && task.spec.concurrency === undefined) beginHere(task)
+    else turns.whenMayRun(task, () => beginHere(task))
+  }
+
+  const beginHere = (task: LiveTask): void => {
     if (startsUnderWay < MAX_NESTED_STARTS) begin(task)
     else queueMicrotask(() => begin(task))
   }
@@ -210,6 +222,11 @@ export function createTaskActors(parts: {
     send(task, 'task.cancel')
   }
 
+  const endQueued = (task: LiveTask): void => {
+    task.failure ??= createFailure('queue_timeout', 'The task waited for its turn longer than `queueMs`.')
+    send(task, 'deadline.queue')
+  }
+
   /** The chart is final: nothing decides about the task any more, it only has to become known. */
   const finalise = (task: LiveTask): void => {
     if (task.finalStatus === undefined) return
@@ -217,6 +234,7 @@ export function createTaskActors(parts: {
     runningTime.end(task)
     reports.flush(task)
     stopping.noteEnd(task)
+    turns.noteFinal(task)
     journal.appendFinal(task, finalEventType(task.finalStatus), finalDataOf(task), outboxOf(task, parts.createId))
     journal.whenKnown(task, (isSaved) => publishEnd(task, isSaved))
   }
@@ -231,6 +249,7 @@ export function createTaskActors(parts: {
   const dropUnstarted = (task: LiveTask): void => {
     const parent = takeOut(task)
     stopping.noteEnd(task)
+    turns.noteFinal(task)
     task.stop = undefined
     tellEnd(task, parent)
   }
@@ -241,6 +260,7 @@ export function createTaskActors(parts: {
     supervisor.forget(task)
     tree.unlink(task)
     if (parent !== undefined) journal.endAfter(parent, task)
+    turns.noteGone(task)
     return parent
   }
 
@@ -274,5 +294,5 @@ export function createTaskActors(parts: {
     send(parent, event)
   }
 
-  return { callers, stopping, send, start, endUnstarted, dropUnstarted }
+  return { callers, stopping, send, start, endQueued, endUnstarted, dropUnstarted }
 }

@@ -14,7 +14,11 @@ export interface TaskContexts {
   taskOf(context: TaskContext | undefined): LiveTask | undefined
 }
 
-export function createTaskContexts(parts: { readonly reports: Reports; readonly door: () => TaskDoor }): TaskContexts {
+export function createTaskContexts(parts: {
+  readonly reports: Reports
+  readonly door: () => TaskDoor
+  readonly holdKey: (task: LiveTask, key: string) => Promise<void>
+}): TaskContexts {
   /** A class, because every task has one: what all share stands on the prototype. */
   class Context implements TaskContext {
     readonly #task: LiveTask
@@ -76,6 +80,10 @@ export function createTaskContexts(parts: { readonly reports: Reports; readonly 
 
     output(chunk: string): void {
       parts.reports.output(this.#task, chunk)
+    }
+
+    holdKey(key: string): Promise<void> {
+      return parts.holdKey(this.#task, key)
     }
 
     usage(used: Partial<TaskUsage>): void {

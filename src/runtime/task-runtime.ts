@@ -5,21 +5,22 @@
  */
 import type { StopCause } from '../../machines/vocabulary.ts'
 import { onAbort } from '../abort-listeners.ts'
-import { ParentStoppingError, type TaskError } from '../errors.ts'
+import { ParentStoppingError } from '../errors.ts'
 import type { Hub } from '../events/hub.ts'
 import type { TaskDoor } from '../ports/task-door.ts'
 import type { CancelReport, RunOutcome, Ticket } from '../ports/task-handle.ts'
-import type { Settings } from '../options.ts'
+import { checkKey, type Settings } from '../options.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Deadlines } from '../ports/deadlines.ts'
 import type { IdSource } from '../ports/id-source.ts'
 import type { Logger } from '../ports/logger.ts'
 import type { TaskStore } from '../ports/task-store.ts'
-import { createAdmission } from './admission.ts'
+import { createAdmission, type AdmissionAnswers } from './admission.ts'
 import { inItsContext, type Ambient } from './ambient.ts'
 import type { Counters } from './counters.ts'
 import { createJournal, isFinalCommit, type Journal } from './journal.ts'
 import { isAttached, statusOf, type Caller, type LiveTask, type TaskSpec, type TreeNode } from './live-task.ts'
+import { createKeys } from './keys.ts'
 import { createRecentKeys } from './recent-keys.ts'
 import { createReports } from './reports.ts'
 import { createRetention } from './retention.ts'
@@ -28,7 +29,9 @@ import { createSupervisorActor, type Inspector, type SupervisorActor } from './s
 import { createTaskActors } from './task-actor.ts'
 import { createTaskContexts } from './task-context.ts'
 import { createSlices } from './slices.ts'
+import { createSlots } from './slots.ts'
 import { childrenOf, createTreeIndex, descendantsOf, type TreeIndex } from './tree-index.ts'
+import { createTurns } from './turns.ts'
 import { createWaits, type Waits } from './waits.ts'
 
 /** Cancelled runs that are remembered, so that nothing starts under them any more. */
@@ -48,6 +51,8 @@ interface CallSignals {
 }
 
 export interface TaskRuntime {
+  /** Whether the async context tells whose code runs. */
+  readonly isAmbient: boolean
   readonly supervisor: SupervisorActor
   readonly tree: TreeIndex
   readonly journal: Journal
@@ -65,7 +70,11 @@ export interface TaskRuntime {
   background(task: LiveTask): Promise<Ticket>
   attach(
     task: LiveTask,
-    wait: { readonly waitMs: number; readonly signal: AbortSignal | undefined },
+    wait: {
+      readonly waitMs: number
+      readonly signal: AbortSignal | undefined
+      readonly waiter: LiveTask | undefined
+    },
   ): Promise<RunOutcome<unknown>>
   redirect(task: LiveTask, target: string): Promise<void>
   /** Makes an ephemeral call one of record. */
@@ -107,7 +116,17 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     progressMs: settings.progressMs,
     maxEventChars: settings.retention.maxEventChars,
   })
-  const contexts = createTaskContexts({ reports, door: parts.door })
+  const contexts = createTaskContexts({ reports, door: parts.door, holdKey: (task, key) => holdKey(task, key) })
+  const slots = createSlots(clock, settings.limits)
+  const keys = createKeys({
+    deadlines,
+    journal,
+    supersede: (tasks, by) => {
+      const cause = { reason: 'superseded', actor: by.taskId } as const
+      stopping.accept({ roots: tasks, cause, rootEvent: 'task.cancel' })
+    },
+  })
+  const turns = createTurns({ keys, slots, deadlines, onQueueTimeout: (task) => actors.endQueued(task) })
   const actors = createTaskActors({
     ...parts,
     supervisor,
@@ -116,9 +135,11 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     reports,
     durability: store.durability,
     graceMs: settings.graceMs,
+    turns,
     contextOf: contexts.contextOf,
   })
   const { callers, stopping } = actors
+
   const admission = createAdmission({
     clock,
     createId,
@@ -126,6 +147,8 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     supervisor,
     tree,
     journal,
+    keys,
+    turns,
     closedRuns: createRecentKeys(MAX_CLOSED_RUNS),
     endUnstarted: actors.endUnstarted,
     dropUnstarted: actors.dropUnstarted,
@@ -136,7 +159,7 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     work: (start) => start(),
     toWaiting: inItsContext,
   })
-  const waits = createWaits({ store, hub, deadlines, live: supervisor.live })
+  const waits = createWaits({ store, hub, deadlines, live: supervisor.live, turns })
   const retention = createRetention(parts)
   journal.onCommitted((commit) => {
     if (isFinalCommit(commit)) retention.noteEnd()
@@ -148,14 +171,21 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     journal.save(task)
   }
 
+  const holdKey = async (task: LiveTask, key: string): Promise<void> => {
+    checkKey('key', key)
+    if (task.finalStatus !== undefined) throw new ParentStoppingError(task.taskId)
+    promote(task)
+    await keys.hold(task, key)
+  }
+
   const create = (call: RuntimeCall, parent: LiveTask | undefined, caller: LiveTask['lastCaller']): LiveTask => {
     const task = admission.create(call, parent, caller)
     if (parent !== undefined) promote(parent)
     return task
   }
 
-  const recordInTurn = (task: LiveTask, onAdmitted: () => void, onRefused: (error: TaskError) => void): void =>
-    starts.push(() => admission.record(task, onAdmitted, onRefused))
+  const recordInTurn = (task: LiveTask, answers: AdmissionAnswers): void =>
+    starts.push(() => admission.record(task, answers))
 
   const whenAllEnded = (tasks: readonly LiveTask[]): Promise<void> =>
     new Promise((resolve) => {
@@ -226,6 +256,23 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     return caller
   }
 
+  /** Others may have the slot of a task whose code waits for a call. */
+  const lendWhile = (
+    waiter: LiveTask | undefined,
+    resolve: (outcome: RunOutcome<unknown>) => void,
+    reject: (error: unknown) => void,
+  ): { resolve: typeof resolve; reject: typeof reject } => {
+    if (waiter === undefined) return { resolve, reject }
+    turns.lend(waiter)
+    const after =
+      <Answer>(answer: (given: Answer) => void) =>
+      (given: Answer): void => {
+        turns.takeBack(waiter)
+        answer(given)
+      }
+    return { resolve: after(resolve), reject: after(reject) }
+  }
+
   const runningTask = (): LiveTask | undefined => {
     const task = contexts.taskOf(parts.ambient.current())
     if (task === undefined || supervisor.live.has(task.taskId)) return task
@@ -234,6 +281,7 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
   }
 
   return {
+    isAmbient: parts.ambient.isAmbient,
     supervisor,
     tree,
     journal,
@@ -248,10 +296,14 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
       new Promise((resolve, reject) => {
         const { spec } = call
         const task = create(call, parent, 'attached')
-        addCaller(task, spec.inlineMs === 0 ? Infinity : spec.inlineMs, call, resolve, reject)
+        const isPatient = spec.inlineMs === 0 || task.place?.isOverdraft === true
+        const waiter = turns.areLimited ? (parent ?? runningTask()) : undefined
+        const caller = lendWhile(waiter, resolve, reject)
+        addCaller(task, isPatient ? Infinity : spec.inlineMs, call, caller.resolve, caller.reject)
         const start = (): void => actors.start(task)
-        if (isEphemeral(spec)) starts.push(start)
-        else recordInTurn(task, start, (error) => callers.refuseAll(task, error))
+        if (isEphemeral(spec)) return starts.push(start)
+        const refuse = (error: Error): void => callers.refuseAll(task, error)
+        recordInTurn(task, { onAdmitted: start, onTwin: (twinId) => refuse(new TwinFound(twinId)), onRefused: refuse })
       }),
 
     spawn: (call, parent) =>
@@ -261,7 +313,7 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
           actors.start(task)
           resolve(task)
         }
-        recordInTurn(task, begin, reject)
+        recordInTurn(task, { onAdmitted: begin, onTwin: (twinId) => reject(new TwinFound(twinId)), onRefused: reject })
       }),
 
     closeRun: admission.closeRun,
@@ -272,12 +324,12 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
         callers.whenTicket(task, resolve)
       }),
 
-    attach: (task, { waitMs, signal }) =>
+    attach: (task, { waitMs, signal, waiter }) =>
       new Promise((resolve, reject) => {
         if (task.hasExplicitTarget) {
           return callers.whenTicket(task, (ticket) => resolve({ kind: 'background', ticket }))
         }
-        const leave = waits.enter([task], runningTask())
+        const leave = waits.enter([task], waiter)
         promote(task)
         callers.attachAgain(task)
         addCaller(
@@ -315,8 +367,19 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
 }
 
 /** Whether a call leaves no trace as long as it is awaited inline. */
-function isEphemeral({ durable, inlineMs, name }: TaskSpec): boolean {
-  return !durable && inlineMs > 0 && name === undefined
+function isEphemeral({ durable, inlineMs, name, concurrency, dedupe }: TaskSpec): boolean {
+  return !durable && inlineMs > 0 && name === undefined && concurrency === undefined && dedupe === undefined
+}
+
+/** Instead of a new task: another one holds the dedupe key. The gate answers with that one. */
+export class TwinFound extends Error {
+  readonly taskId: string
+
+  constructor(taskId: string) {
+    super('another task holds the dedupe key')
+    this.name = 'TwinFound'
+    this.taskId = taskId
+  }
 }
 
 /** The live tasks of an owner, or of one run of that owner, that hang below no other of them. */

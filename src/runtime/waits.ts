@@ -4,6 +4,7 @@
  * 1. A wait listens before it looks, so an end cannot fall in between.
  * 2. Giving up, for whatever reason, ends the wait alone and leaves nothing behind.
  * 3. A task's code cannot wait for itself, for a task above it, or for one that waits for it.
+ * 4. While a task's code waits, its slot is lent.
  */
 import { onAbort } from '../abort-listeners.ts'
 import { TaskError, TaskNotFoundError, WaitTimeoutError } from '../errors.ts'
@@ -11,7 +12,9 @@ import type { Hub } from '../events/hub.ts'
 import type { Deadlines } from '../ports/deadlines.ts'
 import type { StoredRecord } from '../ports/task-record.ts'
 import type { TaskStore } from '../ports/task-store.ts'
-import { parentOf, type LiveTask } from './live-task.ts'
+import { dependsOn } from './depends-on.ts'
+import type { LiveTask } from './live-task.ts'
+import type { Turns } from './turns.ts'
 
 export interface Wait {
   readonly waitMs: number
@@ -35,16 +38,19 @@ export function createWaits(parts: {
   readonly hub: Hub
   readonly deadlines: Deadlines
   readonly live: ReadonlyMap<string, LiveTask>
+  readonly turns: Turns
 }): Waits {
-  const { store, hub, deadlines, live } = parts
+  const { store, hub, deadlines, live, turns } = parts
 
   const enter: Waits['enter'] = (tasks, waiter) => {
     if (waiter === undefined) return () => undefined
-    if (tasks.some((task) => dependsOn(task, waiter))) {
+    if (tasks.some((task) => dependsOn(task, waiter, turns.waitingForKeysOf))) {
       throw new TaskError('wait_cycle', 'The task would wait for its own end.', { taskId: waiter.taskId })
     }
     for (const task of tasks) (task.awaitedBy ??= new Set()).add(waiter)
+    turns.lend(waiter)
     return () => {
+      turns.takeBack(waiter)
       for (const task of tasks) task.awaitedBy?.delete(waiter)
     }
   }
@@ -93,24 +99,6 @@ export function createWaits(parts: {
       })
     },
   }
-}
-
-/**
- * Whether the end of `task` needs the end of `waiter`: it is the waiter, or above it, or waits for something that is.
- * Looked up from the waiter, where there are few to visit.
- */
-function dependsOn(task: LiveTask, waiter: LiveTask): boolean {
-  const visited = new Set<LiveTask>()
-  const rest = [waiter]
-  for (let next = rest.pop(); next !== undefined; next = rest.pop()) {
-    if (next === task) return true
-    if (visited.has(next)) continue
-    visited.add(next)
-    const parent = parentOf(next)
-    if (parent !== undefined && next.spec.policy.onParentEnd !== 'detach') rest.push(parent)
-    if (next.awaitedBy !== undefined) rest.push(...next.awaitedBy)
-  }
-  return false
 }
 
 function toError(reason: unknown): Error {

@@ -41,6 +41,7 @@ export function lateStore(inner: TaskStore, random01: () => number): LateStore {
     readEvents: (read) => late(() => inner.readEvents(read)),
     readFeed: (read) => late(() => inner.readFeed(read)),
     lastPosition: (owner) => late(() => inner.lastPosition(owner)),
+    claimedBy: (claim) => late(() => inner.claimedBy(claim)),
     readOutbox: (taskId) => late(() => inner.readOutbox(taskId)),
     settleDelivery: (entry) => late(() => inner.settleDelivery(entry)),
     prune: (limits) => late(() => inner.prune(limits)),

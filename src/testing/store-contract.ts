@@ -168,7 +168,8 @@ export const STORE_CONTRACT: readonly StoreContractCase[] = [
   contract('a name is claimed once per owner, and again after its release', async (store) => {
     const claim = { owner: 'ann', kind: 'name', key: 'reader' } as const
     await commit(store, commitOf(recordOf('a'), { claims: [claim] }))
-    assert.deepEqual(await store.commit(commitOf(recordOf('b'), { claims: [claim] })), { kind: 'claimed', claim })
+    const refused = await store.commit(commitOf(recordOf('b'), { claims: [claim] }))
+    assert.deepEqual(refused, { kind: 'claimed', claim, taskId: 'a' })
     assert.equal(await store.read('b'), undefined)
     await commit(store, commitOf(recordOf('x', { owner: 'bob' }), { claims: [{ ...claim, owner: 'bob' }] }))
     const end = recordOf('a', { version: 2, lastSeq: 2, status: 'completed', endedAt: BASE_AT })
@@ -180,7 +181,44 @@ export const STORE_CONTRACT: readonly StoreContractCase[] = [
     const claim = { owner: 'ann', kind: 'name', key: 'reader' } as const
     await commit(store, commitOf(recordOf('a'), { claims: [claim] }))
     await commit(store, commitOf(recordOf('b'), { releases: [claim] }))
-    assert.deepEqual(await store.commit(commitOf(recordOf('c'), { claims: [claim] })), { kind: 'claimed', claim })
+    const refused = await store.commit(commitOf(recordOf('c'), { claims: [claim] }))
+    assert.deepEqual(refused, { kind: 'claimed', claim, taskId: 'a' })
+  }),
+
+  contract('claims of one key and different kinds do not know each other', async (store) => {
+    const kinds = ['name', 'concurrency', 'dedupe'] as const
+    for (const kind of kinds) {
+      await commit(store, commitOf(recordOf(kind), { claims: [{ owner: 'ann', kind, key: 'same' }] }))
+    }
+    for (const kind of kinds) assert.equal(await store.claimedBy({ owner: 'ann', kind, key: 'same' }), kind)
+    assert.equal(await store.claimedBy({ owner: 'bob', kind: 'name', key: 'same' }), undefined)
+  }),
+
+  contract(
+    'a later commit of a task can claim, and is refused whole when another task holds the claim',
+    async (store) => {
+      const claim = { owner: 'ann', kind: 'concurrency', key: 'room' } as const
+      await commit(store, commitOf(recordOf('a')))
+      await commit(store, commitOf(recordOf('b')))
+      const next = (taskId: string): Commit =>
+        commitOf(recordOf(taskId, { version: 2, lastSeq: 2 }), { types: ['task.started'], claims: [claim] })
+      await commit(store, next('a'))
+      assert.deepEqual(await store.commit(next('b')), { kind: 'claimed', claim, taskId: 'a' })
+      assert.deepEqual(await seqsOf(store, 'b'), [1])
+      const end = recordOf('a', { version: 3, lastSeq: 3, status: 'completed', endedAt: BASE_AT })
+      await commit(store, commitOf(end, { types: ['task.completed'], releases: [claim] }))
+      await commit(store, next('b'))
+    },
+  ),
+
+  contract('a dedupe claim stays after the end of its task, until the task is dropped', async (store) => {
+    const claim = { owner: 'ann', kind: 'dedupe', key: 'order-1' } as const
+    const end = recordOf('a', { status: 'completed', endedAt: BASE_AT })
+    await commit(store, commitOf(end, { types: ['task.completed'], claims: [claim] }))
+    const twin = (): Commit => commitOf(recordOf('b'), { claims: [claim] })
+    assert.deepEqual(await store.commit(twin()), { kind: 'claimed', claim, taskId: 'a' })
+    assert.equal((await store.prune({ ...POLICY, now: BASE_AT + 9_000 })).evicted, 1)
+    await commit(store, { ...twin(), id: 'b again' })
   }),
 
   contract('the events of a task are read after a number, oldest first, and no more than asked for', async (store) => {

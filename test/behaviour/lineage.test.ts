@@ -79,9 +79,7 @@ test('a child cannot be given another owner, parent or conversation', async () =
   const { ctx } = work.call(0)
   for (const option of ['owner', 'parentId', 'parent', 'rootId', 'origin', 'conversation', 'depth', 'nonsense']) {
     await expect(ctx.spawn(nothing, undefined, { [option]: 'bob' } as never)).rejects.toThrow(
-      new TypeError(
-        `options has no option "${option}"; it knows name, description, metadata, correlation, deliverTo, timeoutMs, onParentEnd, durable, signal`,
-      ),
+      `options has no option "${option}"; it knows name, `,
     )
     await expect(ctx.run(nothing, undefined, { [option]: 'bob' } as never)).rejects.toThrow(TypeError)
     await expect(ann.spawn(nothing, undefined, { [option]: 'bob' } as never)).rejects.toThrow(TypeError)

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { decideAdmission } from '../../machines/policies/admission.ts'
+import { decideAdmission, type AdmissionLimits } from '../../machines/policies/admission.ts'
 import type { BackoffPolicy } from '../../machines/policies/backoff.ts'
 import { backoffDelayMs } from '../../machines/policies/backoff.ts'
 import { decideTrim, mustEvictOldest } from '../../machines/policies/retention.ts'
@@ -49,6 +49,15 @@ describe('backoffDelayMs', () => {
   })
 })
 
+const UNLIMITED: AdmissionLimits = {
+  maxLive: Infinity,
+  maxDepth: Infinity,
+  maxChildren: Infinity,
+  maxRunning: Infinity,
+  maxRunningPerOwner: Infinity,
+  maxQueued: Infinity,
+}
+
 describe('decideAdmission', () => {
   test('who is refused for a limit is refused by any lower one, and the limit is named', () => {
     const limit = fc.integer({ min: 1, max: 20 })
@@ -57,27 +66,36 @@ describe('decideAdmission', () => {
         limit,
         limit,
         limit,
+        limit,
         fc.nat(25),
         fc.nat(25),
         fc.nat(25),
-        (maxLive, maxDepth, maxChildren, live, depth, children) => {
-          const limits = { maxLive, maxDepth, maxChildren }
+        fc.option(fc.nat(25), { nil: undefined }),
+        (maxLive, maxDepth, maxChildren, maxQueued, live, depth, children, queuedBefore) => {
+          const limits = { ...UNLIMITED, maxLive, maxDepth, maxChildren, maxQueued }
           const parent = { status: 'running', depth, liveChildren: children, isStopping: false } as const
           const refusal = decideAdmission(limits, {
             phase: 'accepting',
             liveCount: live,
             parent,
             runIsCancelled: false,
+            queuedBefore,
           })
           const broken = {
             depth_exceeded: depth + 1 > maxDepth,
             children_exceeded: children >= maxChildren,
             capacity_exceeded: live >= maxLive,
+            queue_full: queuedBefore !== undefined && queuedBefore >= maxQueued,
           }
           expect(refusal === undefined).toBe(!Object.values(broken).includes(true))
           if (refusal !== undefined && 'limit' in refusal) {
             expect(broken[refusal.code]).toBe(true)
-            const named = { depth_exceeded: maxDepth, children_exceeded: maxChildren, capacity_exceeded: maxLive }
+            const named = {
+              depth_exceeded: maxDepth,
+              children_exceeded: maxChildren,
+              capacity_exceeded: maxLive,
+              queue_full: maxQueued,
+            }
             expect(refusal.limit).toBe(named[refusal.code])
           }
         },

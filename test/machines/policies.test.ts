@@ -62,8 +62,22 @@ describe('backoffDelayMs', () => {
 })
 
 describe('decideAdmission', () => {
-  const limits: AdmissionLimits = { maxLive: 10, maxDepth: 3, maxChildren: 5 }
-  const root: AdmissionRequest = { phase: 'accepting', liveCount: 0, parent: undefined, runIsCancelled: false }
+  const unlimited: AdmissionLimits = {
+    maxLive: Infinity,
+    maxDepth: Infinity,
+    maxChildren: Infinity,
+    maxRunning: Infinity,
+    maxRunningPerOwner: Infinity,
+    maxQueued: Infinity,
+  }
+  const limits: AdmissionLimits = { ...unlimited, maxLive: 10, maxDepth: 3, maxChildren: 5, maxQueued: 7 }
+  const root: AdmissionRequest = {
+    phase: 'accepting',
+    liveCount: 0,
+    parent: undefined,
+    runIsCancelled: false,
+    queuedBefore: undefined,
+  }
   const parent: AdmissionParent = { status: 'running', depth: 0, liveChildren: 0, isStopping: false }
   const under = (changes: Partial<AdmissionParent>): AdmissionRequest => ({
     ...root,
@@ -91,6 +105,8 @@ describe('decideAdmission', () => {
     ['a child too deep', under({ depth: 3 }), { code: 'depth_exceeded', limit: 3 }],
     ['the last child of a task', under({ liveChildren: 4 }), undefined],
     ['one child too many', under({ liveChildren: 5 }), { code: 'children_exceeded', limit: 5 }],
+    ['the last place in the queue', { ...root, queuedBefore: 6 }, undefined],
+    ['one queued task too many', { ...root, queuedBefore: 7 }, { code: 'queue_full', limit: 7 }],
   ])('%s', (_what, request, refusal) => {
     expect(decideAdmission(limits, request)).toEqual(refusal)
   })
@@ -110,13 +126,12 @@ describe('decideAdmission', () => {
   })
 
   test('without limits anything goes', () => {
-    const unlimited: AdmissionLimits = { maxLive: Infinity, maxDepth: Infinity, maxChildren: Infinity }
-    const many = { ...under({ depth: 1e9, liveChildren: 1e9 }), liveCount: 1e9 }
+    const many = { ...under({ depth: 1e9, liveChildren: 1e9 }), liveCount: 1e9, queuedBefore: 1e9 }
     expect(decideAdmission(unlimited, many)).toBeUndefined()
   })
 
   test('of several reasons the one that will not pass is named first', () => {
-    const everything = { phase: 'stopped', liveCount: 10, runIsCancelled: true } as const
+    const everything = { phase: 'stopped', liveCount: 10, runIsCancelled: true, queuedBefore: 7 } as const
     const bad: AdmissionParent = { status: 'stopping', depth: 3, liveChildren: 5, isStopping: true }
     const peel: [AdmissionRequest, string | undefined][] = [
       [{ ...everything, parent: bad }, 'parent_stopping'],
@@ -131,7 +146,8 @@ describe('decideAdmission', () => {
       [{ ...open, parent: healthy }, 'depth_exceeded'],
       [{ ...open, parent: { ...healthy, depth: 2 } }, 'children_exceeded'],
       [{ ...open, parent: { ...healthy, depth: 2, liveChildren: 4 } }, 'capacity_exceeded'],
-      [{ ...open, liveCount: 9, parent: { ...healthy, depth: 2, liveChildren: 4 } }, undefined],
+      [{ ...open, liveCount: 9, parent: { ...healthy, depth: 2, liveChildren: 4 } }, 'queue_full'],
+      [{ ...open, liveCount: 9, queuedBefore: 6, parent: { ...healthy, depth: 2, liveChildren: 4 } }, undefined],
       [{ ...everything, parent: undefined }, 'parent_stopping'],
       [{ ...everything, runIsCancelled: false, parent: undefined }, 'supervisor_closed'],
       [{ ...open, parent: undefined }, 'capacity_exceeded'],

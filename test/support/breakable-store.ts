@@ -85,6 +85,7 @@ function breakableStore(inner: TaskStore): BreakableStore {
     readEvents: (query) => read(() => inner.readEvents(query)),
     readFeed: (query) => read(() => inner.readFeed(query)),
     lastPosition: (owner) => read(() => inner.lastPosition(owner)),
+    claimedBy: (claim) => read(() => inner.claimedBy(claim)),
     readOutbox: (taskId) => read(() => inner.readOutbox(taskId)),
     settleDelivery: (entry) => inner.settleDelivery(entry),
     prune: (limits) => read(() => inner.prune(limits)),

@@ -34,6 +34,8 @@ interface Row {
   position: number
   /** The finished task that ended next after this one. */
   nextFinished: Row | undefined
+  /** A claim that the row holds as long as it is there. */
+  dedupe: Claim | undefined
 }
 
 /** An event at its places. The record is read through the row, so that old versions of it are not kept. */
@@ -84,11 +86,14 @@ export function memoryStore(): TaskStore {
     count(owner, after, 1)
   }
 
-  /** A claim of the change that another live task holds. */
-  const takenClaim = (change: Commit): Claim | undefined =>
-    change.claims.length === 0
-      ? undefined
-      : change.claims.find((claim) => (claims.get(keyOf(claim)) ?? change.record.taskId) !== change.record.taskId)
+  /** The answer to a change one of whose claims another task holds. */
+  const refuseClaims = (change: Commit): CommitReply | undefined => {
+    for (const claim of change.claims) {
+      const taskId = claims.get(keyOf(claim))
+      if (taskId !== undefined && taskId !== change.record.taskId) return { kind: 'claimed', claim, taskId }
+    }
+    return undefined
+  }
 
   const appendEvents = (row: Row, owner: Owner, events: readonly StoredEvent[]): void => {
     for (const event of events) {
@@ -148,6 +153,7 @@ export function memoryStore(): TaskStore {
     all.rows.drop(row.place)
     count(owner, row.record.status, -1)
     rows.delete(row.record.taskId)
+    if (row.dedupe !== undefined) claims.delete(keyOf(row.dedupe))
   }
 
   const commit = (change: Commit): CommitReply => {
@@ -160,8 +166,8 @@ export function memoryStore(): TaskStore {
     if ((known?.record.version ?? 0) !== expect.version || (known?.record.epoch ?? expect.epoch) > expect.epoch) {
       return { kind: 'stale' }
     }
-    const taken = takenClaim(change)
-    if (taken !== undefined) return { kind: 'claimed', claim: taken }
+    const refusal = refuseClaims(change)
+    if (refusal !== undefined) return refusal
 
     const before = known?.record.status
     const owner = requireOwner(record.owner)
@@ -180,6 +186,7 @@ export function memoryStore(): TaskStore {
         ownerPosition,
         position,
         nextFinished: undefined,
+        dedupe: undefined,
       }
       rows.set(record.taskId, row)
       all.rows.append(row)
@@ -192,7 +199,10 @@ export function memoryStore(): TaskStore {
       row.ownerPosition = ownerPosition
       row.position = position
     }
-    for (const claim of change.claims) claims.set(keyOf(claim), record.taskId)
+    for (const claim of change.claims) {
+      claims.set(keyOf(claim), record.taskId)
+      if (claim.kind === 'dedupe') row.dedupe = claim
+    }
     for (const claim of change.releases) {
       if (claims.get(keyOf(claim)) === record.taskId) claims.delete(keyOf(claim))
     }
@@ -234,6 +244,7 @@ export function memoryStore(): TaskStore {
       return readPage(owner === undefined ? all.feed : owners.get(owner)?.feed, after, limit)
     },
     lastPosition: (owner) => (owner === undefined ? all : owners.get(owner))?.feed.lastPlace() ?? 0,
+    claimedBy: (claim) => claims.get(keyOf(claim)),
     readOutbox: (taskId) => rows.get(taskId)?.outbox ?? [],
     settleDelivery(settled) {
       const row = rows.get(settled.taskId)
