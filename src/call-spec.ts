@@ -9,6 +9,7 @@ import type { Channel } from './ports/channel.ts'
 import type { KeyFunction } from './ports/tool.ts'
 import { decodeFrozen, encodeJson } from './runtime/json.ts'
 import type { LiveTask, TaskSpec } from './runtime/live-task.ts'
+import { fitTo } from './schema.ts'
 import { checkCallPolicy, resolveTool, type ResolvedTool } from './tool.ts'
 
 const NAME = /^[a-z][a-z0-9_-]{0,63}$/
@@ -91,16 +92,8 @@ export function toCheckedCall(
   }
   const input = copyInput(call.input)
   if (tool.schema === undefined) return complete(input)
-  const verdict = tool.schema['~standard'].validate(input)
-  const judge = (result: Awaited<typeof verdict>): CheckedCall => {
-    if (result.issues === undefined) return complete(result.value)
-    const details = result.issues.map((issue) => ({ message: issue.message, path: toPath(issue.path) }))
-    throw new TaskError('input_invalid', `The input does not fit ${tool.name}: ${details[0]?.message ?? 'refused'}`, {
-      details,
-    })
-  }
-  // Any thenable: what is no promise of ours must not pass for a verdict.
-  return 'then' in verdict ? Promise.resolve(verdict).then(judge) : judge(verdict)
+  const fitted = fitTo(tool.schema, input, `The input does not fit ${tool.name}`)
+  return fitted instanceof Promise ? fitted.then(({ value }) => complete(value)) : complete(fitted.value)
 }
 
 const NO_OPTIONS: Readonly<Record<string, unknown>> = Object.freeze({})
@@ -270,10 +263,4 @@ function copyInput(input: unknown): unknown {
 
 function notCopyable(cause?: unknown): TaskError {
   return new TaskError('input_invalid', 'The input cannot be copied.', { cause })
-}
-
-function toPath(path: readonly unknown[] | undefined): string {
-  return (path ?? [])
-    .map((part) => String(typeof part === 'object' && part !== null && 'key' in part ? part.key : part))
-    .join('.')
 }

@@ -12,6 +12,7 @@ import {
 } from './options.ts'
 import { ON_BUSY } from '../machines/policies/busy-key.ts'
 import type { KeyFunction, ToolDefinition, ToolFunction, ToolPolicy } from './ports/tool.ts'
+import { checkSchema } from './schema.ts'
 
 const MAX_NAME_CHARS = 128
 const MAX_DESCRIPTION_CHARS = 4_000
@@ -65,12 +66,12 @@ function fromFunction(run: ToolFunction<never, unknown>): ResolvedTool {
 
 function fromDefinition(tool: object): ResolvedTool {
   const definition = checkOptionNames('tool', tool, ['name', 'description', 'input', 'policy', 'run'])
-  const { description } = definition
+  const { description, input } = definition
   return {
     name: checkText('tool.name', definition['name'], MAX_NAME_CHARS),
     description:
       description === undefined ? undefined : checkText('tool.description', description, MAX_DESCRIPTION_CHARS),
-    schema: checkSchema(definition['input']),
+    schema: input === undefined ? undefined : checkSchema('tool.input', input),
     policy: checkPolicy('tool.policy', definition['policy']),
     // Bound, because a definition may be an object whose `run` is a method.
     run: checkRun('tool.run', definition['run']).bind(tool) as ToolFunction<never, unknown>,
@@ -83,13 +84,6 @@ function checkRun(name: string, value: unknown): ToolFunction<never, unknown> {
   const kind = Object.prototype.toString.call(value)
   if (kind.includes('GeneratorFunction')) throw badOption(name, 'a function that is no generator', value)
   return value as ToolFunction<never, unknown>
-}
-
-function checkSchema(value: unknown): StandardSchemaV1 | undefined {
-  if (value === undefined) return undefined
-  const isObject = (typeof value === 'object' || typeof value === 'function') && value !== null
-  if (!isObject || !('~standard' in value)) throw badOption('tool.input', 'a Standard Schema', value)
-  return value as StandardSchemaV1
 }
 
 function checkPolicy(name: string, value: unknown): ToolPolicy {
