@@ -98,7 +98,7 @@ export const ERROR_DOCS = {
     whatToDo: 'Choose another name.',
   },
   input_invalid: {
-    meaning: "The input or an event's payload does not fit its schema or cannot be copied.",
+    meaning: "The input, an answer, a question or an event's payload does not fit its schema or cannot be copied.",
     retryable: false,
     whatToDo: 'Correct the value; `details` lists what is wrong where a schema said so.',
   },
@@ -111,6 +111,12 @@ export const ERROR_DOCS = {
     meaning: 'The verb is not open to this caller or not in this state.',
     retryable: false,
     whatToDo: 'Read the message; it names what would be needed.',
+  },
+  question_closed: {
+    meaning:
+      'The question is not open: it has its answer, its time is over, its code has ended, or it was never asked. `details.reason` says which.',
+    retryable: false,
+    whatToDo: 'Look at the `questions` of the record: these are open.',
   },
   invalid_cursor: {
     meaning: 'The cursor is damaged, or belongs to another task, owner or list.',

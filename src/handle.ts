@@ -46,6 +46,10 @@ class Handle implements TaskHandle {
     return this.#session.redirect(this.taskId, target)
   }
 
+  answer(key: string, value: unknown): Promise<void> {
+    return this.#session.answer(this.taskId, key, value)
+  }
+
   background(): Promise<Ticket> {
     return this.#session.background(this.taskId)
   }

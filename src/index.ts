@@ -10,6 +10,7 @@ export {
 export { callbackChannel } from './adapters/channels/callback-channel.ts'
 export { fileChannel } from './adapters/channels/file-channel.ts'
 export { memoryStore } from './adapters/memory/memory-store.ts'
+export { approval, type Approval } from './approval.ts'
 export {
   ERROR_CODES,
   isTaskError,
@@ -54,7 +55,14 @@ export {
   type TaskEventData,
   type TaskEventType,
 } from './ports/task-event.ts'
-export type { Durability, StoredRecord, TaskProgress, TaskRecord, TaskUsage } from './ports/task-record.ts'
+export type {
+  Durability,
+  OpenQuestion,
+  StoredRecord,
+  TaskProgress,
+  TaskRecord,
+  TaskUsage,
+} from './ports/task-record.ts'
 export type {
   Awaitable,
   Claim,
@@ -68,7 +76,15 @@ export type {
   PruneReply,
   TaskStore,
 } from './ports/task-store.ts'
-export type { ProgressReport, TaskContext, Tool, ToolDefinition, ToolFunction, ToolPolicy } from './ports/tool.ts'
+export type {
+  AskOptions,
+  ProgressReport,
+  TaskContext,
+  Tool,
+  ToolDefinition,
+  ToolFunction,
+  ToolPolicy,
+} from './ports/tool.ts'
 export { currentTask } from './runtime/ambient.ts'
 export type { ShutdownReport } from './runtime/shutdown.ts'
 export type { Inspector } from './runtime/supervisor-actor.ts'

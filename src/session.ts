@@ -121,10 +121,11 @@ export function createSession(
     return record
   }
 
+  const actorOf = (from: LiveTask | undefined): string => (from?.spec.owner === owner ? from.taskId : owner)
+
   const toCause = (options: unknown, from: LiveTask | undefined): StopCause => {
     const { reason, note } = checkCancelOptions(options)
-    const actor = from?.spec.owner === owner ? from.taskId : owner
-    return { reason, actor, ...(note === undefined ? {} : { note }) }
+    return { reason, actor: actorOf(from), ...(note === undefined ? {} : { note }) }
   }
 
   const toStream = (options: StreamFilter | undefined): [StreamScope, StreamOpening] => {
@@ -206,6 +207,14 @@ export function createSession(
       if (live !== undefined) return runtime.redirect(live, requireTarget(target, defaults.channels))
       const stored = await requireEnded(taskId)
       await redirects.redirectFinal(stored, requireTarget(target, defaults.channels))
+    },
+
+    async answer(taskId, key, value) {
+      const actor = actorOf(runtime.runningTask())
+      const live = findOpen(taskId)
+      if (live !== undefined) return runtime.answer(live, { key, value, actor })
+      await requireEnded(taskId)
+      throw new TaskError('task_final', 'The task has ended.', { taskId })
     },
 
     async background(taskId) {

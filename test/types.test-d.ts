@@ -3,11 +3,13 @@
  * below a `@ts-expect-error` that compiles is an error itself.
  */
 import {
+  approval,
   createTaskSupervisor,
   currentTask,
   defineTool,
   isTaskError,
   isTaskEvent,
+  type Approval,
   type ErrorCode,
   type Operator,
   type RunOutcome,
@@ -97,6 +99,14 @@ export const parent = defineTool({
     ctx.progress({ done: 1, total: 2, note: 'half' })
     ctx.usage({ tokens: 1 })
     expectTypeOf(ctx.signal).toEqualTypeOf<AbortSignal>()
+
+    // A schema gives the type of the answer; a default has it too.
+    const anything = await ctx.ask('what', 'What?')
+    expectTypeOf(anything).toEqualTypeOf<unknown>()
+    const verdict = await ctx.ask('may', 'May I?', { schema: approval, default: { approved: false } })
+    expectTypeOf(verdict).toEqualTypeOf<Approval>()
+    const size = await ctx.ask('size', { text: 'How many?' }, { schema: z.coerce.number(), answerWithinMs: 5 })
+    expectTypeOf(size).toEqualTypeOf<number>()
     return topic
   },
 })
@@ -135,6 +145,15 @@ export async function refuses(
   await ctx.spawn(length, 5)
   // @ts-expect-error -- what is no function is no tool
   await session.run('search', {})
+
+  // @ts-expect-error -- the default is no approval
+  await ctx.ask('may', 'May I?', { schema: approval, default: true })
+  // @ts-expect-error -- there is no such option
+  await ctx.ask('may', 'May I?', { waitMs: 5 })
+  // @ts-expect-error -- what is asked has a key
+  await ctx.ask('May I?')
+  // @ts-expect-error -- an answer names its question
+  await task.answer({ approved: true })
 
   // Nobody takes another owner, parent or place along.
   // @ts-expect-error -- a child has the owner of its parent

@@ -125,6 +125,13 @@ export interface Session {
   cancelAll(options?: CancelOptions & { readonly runId?: string }): Promise<CancelReport>
   /** Sends the result to another target. @throws `task_not_found`, `target_invalid`; `not_allowed` after 100 of them */
   redirect(taskId: string, target: string): Promise<void>
+  /**
+   * Answers an open question of a task. Resolves once the answer is accepted and kept; the first that is accepted counts.
+   * The answer is copied as JSON of at most 64 KiB; the log keeps it up to 4 KiB.
+   * @throws `input_invalid` with `details` when it does not fit, and the question stays open; `question_closed` when the
+   * question has its answer, its time is over or nobody asked it; `task_final`, `task_not_found`
+   */
+  answer(taskId: string, key: string, value: unknown): Promise<void>
   /** Gives whoever waits for the call inline a ticket now. @throws `task_not_found` */
   background(taskId: string): Promise<Ticket>
   /** Waits inline for a task again, as `run` does. @throws as `run` */

@@ -10,7 +10,7 @@ export interface TaskEventData {
   /** The tool's code is called. */
   'task.started': { readonly attempt: number }
   /** A ticket is out: nobody awaits the call inline any more. */
-  'task.backgrounded': { readonly reason: 'deadline' | 'request' | 'redirect' | 'wait_ended' }
+  'task.backgrounded': { readonly reason: 'deadline' | 'request' | 'redirect' | 'wait_ended' | 'question' }
   /** Somebody awaits the call inline again. */
   'task.attached': Readonly<Record<never, never>>
   'task.progress': TaskProgress
@@ -18,6 +18,20 @@ export interface TaskEventData {
   'task.custom': { readonly name: string; readonly payload: unknown }
   /** The sum so far. */
   'task.usage': TaskUsage
+  /** The task waits for an answer. Its running time stands still. */
+  'task.asked': { readonly key: string; readonly question: unknown; readonly answerBy: number }
+  /**
+   * A question has its answer, or its time is over: then its default was taken, or its code got an error (`timeout`).
+   * Without an answer: there is none, or it is too long to be kept here. `actor` is who gave it.
+   */
+  'task.answered': {
+    readonly key: string
+    readonly by: 'answer' | 'default' | 'timeout'
+    readonly answer?: unknown
+    readonly actor?: string
+  }
+  /** No question is open any more; its running time goes on. */
+  'task.resumed': Readonly<Record<never, never>>
   /** The result goes to this target from now on. */
   'task.redirected': { readonly target: string }
   /** The task's own code has succeeded; children still run. */
@@ -40,6 +54,9 @@ const TYPES: Readonly<Record<TaskEventType, true>> = {
   'task.output': true,
   'task.custom': true,
   'task.usage': true,
+  'task.asked': true,
+  'task.answered': true,
+  'task.resumed': true,
   'task.redirected': true,
   'task.finishing': true,
   'task.stopping': true,

@@ -120,6 +120,8 @@ export interface TaskHandle<Value = unknown> {
   cancel(options?: CancelOptions): Promise<CancelReport>
   /** Sends the result to another target from now on; on a final task, delivers it once more to that target. */
   redirect(target: string): Promise<void>
+  /** Answers an open question. @throws `input_invalid`, `question_closed`, `task_final`, `task_not_found` */
+  answer(key: string, value: unknown): Promise<void>
   /** Gives the waiting caller its ticket now. */
   background(): Promise<Ticket>
   /** Waits inline again, as `run` does. */

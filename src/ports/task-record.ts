@@ -17,6 +17,21 @@ export interface TaskUsage {
   readonly cost: number
 }
 
+/** A question of a task that waits for its answer. */
+export interface OpenQuestion {
+  /** What an answer names. Never used twice in one task. */
+  readonly key: string
+  /** A text, or anything else that is JSON. */
+  readonly question: unknown
+  readonly askedAt: number
+  /** The moment at which its time is over. */
+  readonly answerBy: number
+  /** Whether an answer is taken by itself then. */
+  readonly hasDefault: boolean
+  /** What an answer has to look like, as JSON Schema, where that is known. */
+  readonly schema?: Readonly<Record<string, unknown>>
+}
+
 /** How a store keeps what it was given: in memory, past the end of the process, past a loss of power. */
 export type Durability = 'memory' | 'process' | 'power'
 
@@ -49,6 +64,8 @@ export interface TaskRecord {
   readonly endedAt?: number
   /** The moment of the next deadline, while there is one. */
   readonly dueAt?: number
+  /** What the task waits for, oldest first; absent when nothing is open. */
+  readonly questions?: readonly OpenQuestion[]
   readonly progress?: TaskProgress
   readonly usage?: TaskUsage
   /** Set from the moment a stop was signalled. */

@@ -91,6 +91,16 @@ export type Tool<Input, Output> = ToolFunction<Input, Output> | ToolDefinition<I
 /** How a task says how far it is: a fraction between 0 and 1, or numbers and a note. */
 export type ProgressReport = number | { readonly done?: number; readonly total?: number; readonly note?: string }
 
+/** The options of a question. */
+export interface AskOptions<Answer> {
+  /** What an answer has to fit. An answer that does not is refused, and the question stays open. */
+  readonly schema?: StandardSchemaV1<unknown, Answer>
+  /** How long the question is open, in milliseconds. @defaultValue 86 400 000 */
+  readonly answerWithinMs?: number
+  /** What is taken when nobody has answered by then. It is not checked. Absent: the question fails. */
+  readonly default?: NoInfer<Answer>
+}
+
 /** What a tool's code gets besides its input. Everything in it is about the task that runs. */
 export interface TaskContext {
   readonly taskId: string
@@ -124,6 +134,23 @@ export interface TaskContext {
   holdKey(key: string): Promise<void>
   /** Adds to what the task has used. */
   usage(used: Partial<TaskUsage>): void
+  /**
+   * Asks whoever may answer for the owner (`session.answer`), and resolves with the first answer that fits. Until then
+   * the task is `waiting`, whether the promise is awaited or not: its caller has a ticket, and its running time stands
+   * still. Several questions may be open at once. `approval` is the schema of a plain yes or no.
+   *
+   * A key is used once in a task, and no question outlives the code that asked it. Nothing is said about an answer that
+   * nobody waits for any more.
+   * @throws `question_closed` when its time is over without a default, or the code has ended; `task_stopped` when the task
+   * is stopped; `not_allowed` for a key that was used, more than 32 open questions or 256 in all, and code that has ended;
+   * `task_final`; `input_invalid` when the question cannot be kept as JSON of at most 4 KiB; TypeError
+   */
+  ask<Answer>(
+    key: string,
+    question: unknown,
+    options: AskOptions<Answer> & { readonly schema: StandardSchemaV1<unknown, Answer> },
+  ): Promise<Answer>
+  ask(key: string, question: unknown, options?: AskOptions<unknown> & { readonly schema?: never }): Promise<unknown>
   /** Calls a tool as a child of this task and waits as long as its inline time. */
   run<Input, Output>(tool: Tool<Input, Output>, input: Input, options?: RunCall): Promise<RunOutcome<Awaited<Output>>>
   run<Output>(tool: Tool<undefined, Output>): Promise<RunOutcome<Awaited<Output>>>

@@ -28,7 +28,9 @@ export interface Callers {
   /** Lets one caller go without an answer; the last one to go detaches the task. */
   leave(caller: Caller): void
   /** Gives every caller a ticket. Does nothing when nobody is attached. */
-  detach(task: LiveTask, reason: DetachReason): void
+  detach(task: LiveTask, reason: Exclude<DetachReason, 'question'>): void
+  /** Gives every caller a ticket, when the chart has detached the task already. */
+  giveTickets(task: LiveTask, reason: DetachReason): void
   /** Gives tickets to those whose patience ended before the task was admitted. */
   answerLeaving(task: LiveTask): void
   /** A ticket for a task that is detached already. */
@@ -42,7 +44,7 @@ export interface Callers {
   answerAll(task: LiveTask, isSaved: boolean): void
 }
 
-const DETACH_EVENT: Readonly<Record<DetachReason, TaskChartEventType>> = {
+const DETACH_EVENT: Readonly<Record<Exclude<DetachReason, 'question'>, TaskChartEventType>> = {
   deadline: 'deadline.inline',
   request: 'task.background',
   wait_ended: 'task.background',
@@ -62,13 +64,18 @@ export function createCallers(parts: {
     for (const caller of callers) caller.resolve({ kind: 'background', ticket })
   }
 
-  const detach = (task: LiveTask, reason: DetachReason): void => {
+  const detach: Callers['detach'] = (task, reason) => {
     if (!isAttached(task) || task.finalStatus !== undefined) return
     journal.promote(task)
     if (task.actor === undefined) task.lastCaller = 'detached'
     else send(task, DETACH_EVENT[reason])
-    journal.append(task, 'task.backgrounded', { reason })
+    giveTickets(task, reason)
+  }
+
+  const giveTickets: Callers['giveTickets'] = (task, reason) => {
+    // Before anybody hears of it: whoever attaches on hearing stays.
     for (const caller of callersOf(task)) caller.isLeaving = true
+    journal.append(task, 'task.backgrounded', { reason })
     answerLeaving(task)
   }
 
@@ -133,6 +140,8 @@ export function createCallers(parts: {
     },
 
     detach,
+
+    giveTickets,
 
     answerLeaving,
 

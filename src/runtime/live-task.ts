@@ -6,9 +6,11 @@
  * 2. `stop` is set when a stop is accepted, `cause` when it is signalled; neither is ever replaced.
  * 3. After the chart is final nothing but the journal touches the task.
  */
+import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { ActorRefFrom } from 'xstate'
 import type { OnBusy } from '../../machines/policies/busy-key.ts'
 import type { Correlation } from '../../machines/policies/lineage.ts'
+import type { QuestionState } from '../../machines/policies/questions.ts'
 import type { FreshEvent } from '../../machines/policies/retention.ts'
 import type { TaskMachine } from '../../machines/task.machine.ts'
 import type {
@@ -25,7 +27,7 @@ import { toTaskStatus } from '../../machines/vocabulary.ts'
 import type { Moment } from '../ports/deadlines.ts'
 import type { RunOutcome } from '../ports/task-handle.ts'
 import type { StoredEvent } from '../ports/task-event.ts'
-import type { StoredPolicy, StoredRecord, TaskProgress, TaskUsage } from '../ports/task-record.ts'
+import type { OpenQuestion, StoredPolicy, StoredRecord, TaskProgress, TaskUsage } from '../ports/task-record.ts'
 import type { Claim, CommitReply, OutboxEntry } from '../ports/task-store.ts'
 import type { ToolFunction } from '../ports/tool.ts'
 import type { KeptResult } from './cut-result.ts'
@@ -159,6 +161,35 @@ export interface Reported {
   usage: TaskUsage | undefined
 }
 
+/** A question that waits for its answer. */
+export interface LiveQuestion {
+  readonly task: LiveTask
+  /** What others see of it. */
+  readonly shown: OpenQuestion
+  readonly schema: StandardSchemaV1 | undefined
+  /** What is taken when its time is over. */
+  readonly fallback: { readonly value: unknown } | undefined
+  readonly resolve: (answer: unknown) => void
+  readonly reject: (error: Error) => void
+  patience: Moment | undefined
+  /** Those who have answered and whose answers are being checked: each is refused when the question closes. */
+  readonly checking: Set<(error: Error) => void>
+}
+
+/** What a task's code has asked. */
+export interface Questions {
+  readonly open: Map<string, LiveQuestion>
+  /** What became of each, by its key. A key stays here for good. */
+  readonly states: Map<string, QuestionState>
+}
+
+/** What few tasks ever need. */
+export interface Rare {
+  /** Its running time has stood still: how much of it is left, and since when it goes on again. */
+  stood: { readonly leftMs: number; wentOnAt: number | undefined } | undefined
+  questions: Questions | undefined
+}
+
 export interface LiveTask extends TreeNode {
   readonly kind: 'task'
   readonly taskId: string
@@ -187,8 +218,6 @@ export interface LiveTask extends TreeNode {
   endedAt: number | undefined
   /** The limit of its time in the queue, and then of its running time while that goes on. */
   deadline: Moment | undefined
-  /** What is left of its running time, once that has stood still. */
-  leftMs: number | undefined
   /** Its slot or its place in the queue, where their number is limited. */
   place: Place | undefined
   callers: Caller | undefined
@@ -214,6 +243,8 @@ export interface LiveTask extends TreeNode {
   log: TaskLog | undefined
   /** Made when its code first says something. */
   reported: Reported | undefined
+  /** Made when the first of it is needed. */
+  rare: Rare | undefined
   /** Tasks whose code waits for the end of this one. */
   awaitedBy: Set<LiveTask> | undefined
   /** Called once the task is final and its end is public. */
@@ -255,7 +286,6 @@ export function createLiveTask(birth: Birth): LiveTask {
     startedAt: undefined,
     endedAt: undefined,
     deadline: undefined,
-    leftMs: undefined,
     place: undefined,
     callers: undefined,
     controller: undefined,
@@ -273,6 +303,7 @@ export function createLiveTask(birth: Birth): LiveTask {
     lastSeq: 0,
     log: undefined,
     reported: undefined,
+    rare: undefined,
     awaitedBy: undefined,
     endListeners: undefined,
   }
@@ -286,6 +317,10 @@ export function reportedOf(task: LiveTask): Reported {
     progressPacing: undefined,
     usage: undefined,
   })
+}
+
+export function rareOf(task: LiveTask): Rare {
+  return (task.rare ??= { stood: undefined, questions: undefined })
 }
 
 /** Where the chart stands; `queued` as long as the task has none. */

@@ -4,9 +4,10 @@
  */
 import type { Clock } from '../ports/clock.ts'
 import type { Deadlines } from '../ports/deadlines.ts'
-import type { LiveTask } from './live-task.ts'
+import { rareOf, type LiveTask } from './live-task.ts'
 
 export interface RunningTime {
+  /** Does nothing when it goes on already. */
   goOn(task: LiveTask): void
   /** Does nothing when it stands still already. */
   standStill(task: LiveTask): void
@@ -23,15 +24,26 @@ export function createRunningTime(parts: {
   return {
     goOn(task) {
       const { timeoutMs } = task.spec.policy
-      if (timeoutMs !== Infinity) task.deadline = deadlines.after(task.leftMs ?? timeoutMs, onOver, task)
+      if (timeoutMs === Infinity || task.deadline !== undefined) return
+      const stood = task.rare?.stood
+      if (stood !== undefined) stood.wentOnAt = clock.now()
+      task.deadline = deadlines.after(stood?.leftMs ?? timeoutMs, onOver, task)
     },
     standStill(task) {
       const { deadline } = task
       if (deadline === undefined) return
       deadline.disarm()
       task.deadline = undefined
-      task.leftMs = Math.max(0, deadline.dueAtMs - clock.monotonicMs())
+      rareOf(task).stood = { leftMs: Math.max(0, deadline.dueAtMs - clock.monotonicMs()), wentOnAt: undefined }
     },
     end: (task) => task.deadline?.disarm(),
   }
+}
+
+/** The moment of the hard deadline; `Infinity` while the running time stands still, and when it has no limit. */
+export function hardDeadlineAt({ spec, rare }: LiveTask, startedAt: number): number {
+  const { timeoutMs } = spec.policy
+  if (rare?.stood === undefined) return startedAt + timeoutMs
+  const { leftMs, wentOnAt } = rare.stood
+  return (wentOnAt ?? Infinity) + leftMs
 }

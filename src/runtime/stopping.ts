@@ -64,6 +64,8 @@ export function createStopping(parts: {
   readonly send: (task: LiveTask, type: TaskChartEventType) => void
   /** Works on the end of a task's code, if that waits for its turn: it came before whatever comes now. */
   readonly takeUpEnd: (task: LiveTask) => void
+  /** What the code of a stopped task has asked gets no answer any more. */
+  readonly closeQuestions: (task: LiveTask) => void
 }): Stopping {
   const { clock, deadlines, journal, logger, counters, send } = parts
 
@@ -113,6 +115,7 @@ export function createStopping(parts: {
     send(task, stop.roots.has(task) ? stop.rootEvent : 'task.cancel')
     if (!isStopping(task)) return
     journal.appendSoon(task, 'task.stopping', { stopCause: task.cause })
+    parts.closeQuestions(task)
     abort(task, task.cause)
     settle(task)
   }

@@ -1,6 +1,7 @@
 /** The record of a live task as a store keeps it. */
-import type { StoredRecord } from '../ports/task-record.ts'
+import type { OpenQuestion, StoredRecord } from '../ports/task-record.ts'
 import { isAttached, statusOf, type LiveTask } from './live-task.ts'
+import { hardDeadlineAt } from './running-time.ts'
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] }
 
@@ -30,9 +31,11 @@ export function toStoredRecord(task: LiveTask, version: number): StoredRecord {
   if (task.correlation !== undefined) record.correlation = task.correlation
   if (task.parentId !== undefined) record.parentId = task.parentId
   if (task.startedAt !== undefined) record.startedAt = task.startedAt
+  const questions = openQuestionsOf(task)
+  if (questions !== undefined) record.questions = questions
   if (task.endedAt !== undefined) record.endedAt = task.endedAt
   else {
-    const dueAt = nextDeadlineOf(task)
+    const dueAt = nextDeadlineOf(task, questions)
     if (dueAt !== Infinity) record.dueAt = dueAt
   }
   if (spec.priority !== 0) record.priority = spec.priority
@@ -54,6 +57,17 @@ export function toStoredRecord(task: LiveTask, version: number): StoredRecord {
   return Object.freeze(record)
 }
 
-function nextDeadlineOf({ createdAt, startedAt, spec }: LiveTask): number {
-  return startedAt === undefined ? createdAt + (spec.policy.queueMs ?? Infinity) : startedAt + spec.policy.timeoutMs
+/** What the task waits for, oldest first. */
+export function openQuestionsOf(task: LiveTask): readonly OpenQuestion[] | undefined {
+  const open = task.rare?.questions?.open
+  if (open === undefined || open.size === 0) return undefined
+  return Object.freeze(Array.from(open.values(), ({ shown }) => shown))
+}
+
+/** The moment of the next deadline of all, `Infinity` when there is none. */
+function nextDeadlineOf(task: LiveTask, questions: readonly OpenQuestion[] | undefined): number {
+  const { createdAt, startedAt, spec } = task
+  if (startedAt === undefined) return createdAt + (spec.policy.queueMs ?? Infinity)
+  if (questions === undefined) return hardDeadlineAt(task, startedAt)
+  return Math.min(...questions.map(({ answerBy }) => answerBy))
 }

@@ -26,6 +26,7 @@ import { finalDataOf, keepResult, outboxOf } from './endings.ts'
 import { createFailure, toFailure } from './failure.ts'
 import type { Journal } from './journal.ts'
 import { isAttached, isStopping, parentOf, workOf, type CodeOutcome, type LiveTask } from './live-task.ts'
+import { createQuestionDesk, type QuestionDesk } from './questions.ts'
 import type { Reports } from './reports.ts'
 import { createRunningTime } from './running-time.ts'
 import { createSlices } from './slices.ts'
@@ -44,6 +45,7 @@ const ENDS_PER_SLICE = 1_000
 export interface TaskActors {
   readonly callers: Callers
   readonly stopping: Stopping
+  readonly questions: QuestionDesk
   /** Tells the chart, and sees to everything that ends by it. */
   send(task: LiveTask, type: TaskChartEventType): void
   /** Makes the actor and calls the code. A task that was stopped meanwhile ends without its code being called. */
@@ -98,7 +100,12 @@ export function createTaskActors(parts: {
   }
 
   const callers = createCallers({ deadlines, journal, durability: parts.durability, send })
-  const stopping = createStopping({ ...parts, send, takeUpEnd: (task) => takeUpEnd(task) })
+  const stopping = createStopping({
+    ...parts,
+    send,
+    takeUpEnd: (task) => takeUpEnd(task),
+    closeQuestions: (task) => questions.close(task),
+  })
 
   /** What children do when their parent's code has succeeded or failed. */
   const settleChildren = (task: LiveTask, hasSucceeded: boolean): LiveTask[] => {
@@ -125,6 +132,8 @@ export function createTaskActors(parts: {
     if (event === 'work.completed') callers.reattachBeforeEnd(task)
     send(task, event)
     if (event === 'work.completed') return
+    // It has stood still if its code did not wait for an answer.
+    runningTime.goOn(task)
     turns.lend(task)
     journal.append(task, 'task.finishing', { children: task.childCount })
     cancelChildren(task, toCancel)
@@ -155,6 +164,7 @@ export function createTaskActors(parts: {
     task.outcome = undefined
     task.ownCodeEnded = true
     task.input = undefined
+    questions.close(task)
     if (task.finalStatus !== undefined) {
       counters.lateOutcomes += 1
       return
@@ -174,6 +184,19 @@ export function createTaskActors(parts: {
     clock,
     onOver: (task) => stopping.accept({ roots: [task], cause: { reason: 'timeout' }, rootEvent: 'deadline.hard' }),
   })
+
+  /** The task has left `running` and will come back: meanwhile others may have its slot. */
+  const rest = (task: LiveTask): void => {
+    runningTime.standStill(task)
+    turns.lend(task)
+  }
+
+  const goOn = (task: LiveTask): void => {
+    turns.takeBack(task)
+    runningTime.goOn(task)
+  }
+
+  const questions = createQuestionDesk({ clock, deadlines, journal, callers, send, rest, goOn, takeUpEnd })
 
   const start = (task: LiveTask): void => {
     journal.begin(task)
@@ -294,5 +317,5 @@ export function createTaskActors(parts: {
     send(parent, event)
   }
 
-  return { callers, stopping, send, start, endQueued, endUnstarted, dropUnstarted }
+  return { callers, stopping, questions, send, start, endQueued, endUnstarted, dropUnstarted }
 }

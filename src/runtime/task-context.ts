@@ -4,8 +4,9 @@ import type { Correlation } from '../../machines/policies/lineage.ts'
 import type { TaskDoor } from '../ports/task-door.ts'
 import type { RunCall, RunOutcome, SpawnCall, TaskHandle } from '../ports/task-handle.ts'
 import type { TaskUsage } from '../ports/task-record.ts'
-import type { ProgressReport, Tool, TaskContext } from '../ports/tool.ts'
+import type { AskOptions, ProgressReport, Tool, TaskContext } from '../ports/tool.ts'
 import { isStopping, type LiveTask } from './live-task.ts'
+import type { QuestionDesk } from './questions.ts'
 import type { Reports } from './reports.ts'
 
 export interface TaskContexts {
@@ -16,6 +17,7 @@ export interface TaskContexts {
 
 export function createTaskContexts(parts: {
   readonly reports: Reports
+  readonly questions: () => QuestionDesk
   readonly door: () => TaskDoor
   readonly holdKey: (task: LiveTask, key: string) => Promise<void>
 }): TaskContexts {
@@ -88,6 +90,10 @@ export function createTaskContexts(parts: {
 
     usage(used: Partial<TaskUsage>): void {
       parts.reports.usage(this.#task, used)
+    }
+
+    ask<Answer>(key: string, question: unknown, options?: AskOptions<Answer>): Promise<Answer> {
+      return parts.questions().ask(this.#task, key, question, options) as Promise<Answer>
     }
 
     run<Input, Output>(

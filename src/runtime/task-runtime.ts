@@ -22,6 +22,7 @@ import { createJournal, isFinalCommit, type Journal } from './journal.ts'
 import { isAttached, statusOf, type Caller, type LiveTask, type TaskSpec, type TreeNode } from './live-task.ts'
 import { createKeys } from './keys.ts'
 import { createRecentKeys } from './recent-keys.ts'
+import type { GivenAnswer } from './questions.ts'
 import { createReports } from './reports.ts'
 import { createRetention } from './retention.ts'
 import { createStoreWriter, type StoreWriter } from './store-writer.ts'
@@ -77,6 +78,8 @@ export interface TaskRuntime {
     },
   ): Promise<RunOutcome<unknown>>
   redirect(task: LiveTask, target: string): Promise<void>
+  /** @throws `input_invalid`, `question_closed`, `task_final` */
+  answer(task: LiveTask, given: GivenAnswer): Promise<void>
   /** Makes an ephemeral call one of record. */
   promote(task: LiveTask): void
   /** The task whose code is running now. @throws `parent_stopping` when that task has ended */
@@ -116,7 +119,12 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     progressMs: settings.progressMs,
     maxEventChars: settings.retention.maxEventChars,
   })
-  const contexts = createTaskContexts({ reports, door: parts.door, holdKey: (task, key) => holdKey(task, key) })
+  const contexts = createTaskContexts({
+    reports,
+    questions: () => actors.questions,
+    door: parts.door,
+    holdKey: (task, key) => holdKey(task, key),
+  })
   const slots = createSlots(clock, settings.limits)
   const keys = createKeys({
     deadlines,
@@ -356,6 +364,8 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
         journal.append(task, 'task.redirected', { target })
         journal.whenKnown(task, () => resolve())
       }),
+
+    answer: actors.questions.answer,
 
     runningTask,
 

@@ -1,14 +1,17 @@
 /** What a caller, and the model behind it, is told about work that goes on. */
 import type { TaskStatus } from '../../machines/vocabulary.ts'
 import type { Ticket } from '../ports/task-handle.ts'
-import type { Durability } from '../ports/task-record.ts'
+import { quote } from '../options.ts'
+import type { Durability, OpenQuestion } from '../ports/task-record.ts'
 import { statusOf, type LiveTask } from './live-task.ts'
+import { openQuestionsOf } from './stored-record.ts'
 
 interface Ticketed {
   readonly taskId: string
   readonly tool: string
   readonly status: TaskStatus
   readonly targets: readonly string[]
+  readonly questions?: readonly OpenQuestion[] | undefined
 }
 
 interface Kept {
@@ -16,13 +19,16 @@ interface Kept {
   readonly durability: Durability
 }
 
-export function createTicket({ taskId, tool, status, targets }: Ticketed, { isSaved, durability }: Kept): Ticket {
+export function createTicket(
+  { taskId, tool, status, targets, questions }: Ticketed,
+  { isSaved, durability }: Kept,
+): Ticket {
   const target = targets[0]
   return Object.freeze({
     taskId,
     tool,
     status,
-    text: ticketText({ taskId, tool, status, target }),
+    text: ticketText({ taskId, tool, status, target, questions: questions ?? [] }),
     ...(target === undefined ? {} : { target }),
     persisted: isSaved && durability !== 'memory',
     durability,
@@ -31,7 +37,8 @@ export function createTicket({ taskId, tool, status, targets }: Ticketed, { isSa
 
 export function createLiveTicket(task: LiveTask, kept: Kept): Ticket {
   const { taskId, targets, spec } = task
-  return createTicket({ taskId, tool: spec.tool, status: statusOf(task), targets }, kept)
+  const questions = openQuestionsOf(task)
+  return createTicket({ taskId, tool: spec.tool, status: statusOf(task), targets, questions }, kept)
 }
 
 /** The sentence a model reads instead of a result. */
@@ -40,8 +47,11 @@ function ticketText(ticket: {
   readonly tool: string
   readonly status: string
   readonly target: string | undefined
+  readonly questions: readonly OpenQuestion[]
 }): string {
   const where =
     ticket.target === undefined ? 'Ask for its result later with this id.' : `Its result goes to ${ticket.target}.`
-  return `The call to ${ticket.tool} goes on in the background as task ${ticket.taskId} (${ticket.status}). ${where}`
+  const keys = ticket.questions.map(({ key }) => quote(key)).join(', ')
+  const wants = keys === '' ? '' : `It waits for an answer to ${keys}. `
+  return `The call to ${ticket.tool} goes on in the background as task ${ticket.taskId} (${ticket.status}). ${wants}${where}`
 }

@@ -8,12 +8,13 @@
  * 5. Once a task is stopping or final, nothing below it starts.
  * 6. A task lies one deeper than its parent and in the same tree.
  * 7. Numbers that must not go back do not: `epoch`, and `attempt` of `task.started`.
+ * 8. A question is settled once and after it was asked, its key is asked once, and `task.resumed` follows the last one.
  */
 import { isFinalEventType, isTaskEvent, type StreamItem, type TaskEvent } from '../ports/task-event.ts'
 
 export interface LawBreach {
   /** The number of the law, as in the list of this file. */
-  readonly law: 1 | 2 | 3 | 4 | 5 | 6 | 7
+  readonly law: 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8
   readonly taskId: string
   readonly message: string
 }
@@ -36,6 +37,8 @@ interface Seen {
   epoch: number
   attempt: number
   state: 'live' | 'stopping' | 'final'
+  /** Whether the question with this key is open; absent as long as nothing was asked. */
+  questions?: Map<string, boolean>
 }
 
 /** Every breach of a law, in the order of the log. An empty answer means that the log is sound. */
@@ -102,6 +105,26 @@ export function verifyLog(items: readonly StreamItem[], options: VerifyOptions =
     seen.attempt = event.attempt
   }
 
+  const isOpen = ([, open]: readonly [string, boolean]): boolean => open
+
+  const checkQuestion = (
+    event: Extract<TaskEvent, { type: 'task.asked' | 'task.answered' | 'task.resumed' }>,
+    seen: Seen,
+  ): void => {
+    const questions = (seen.questions ??= new Map<string, boolean>())
+    if (event.type === 'task.resumed') {
+      if ([...questions].some(isOpen)) report(8, event, 'resumed with a question open')
+    } else if (event.type === 'task.asked') {
+      if (questions.has(event.key)) report(8, event, `asked with the key ${event.key} again`)
+      questions.set(event.key, true)
+    } else {
+      // A log that begins in the middle of a task may know no question of it.
+      const known = questions.get(event.key) ?? (isPartial || hasAnnouncedGap)
+      if (!known) report(8, event, `the question ${event.key} is not open`)
+      questions.set(event.key, false)
+    }
+  }
+
   const checkEnd = (event: TaskEvent, seen: Seen): void => {
     for (const child of tasks.values()) {
       if (child.parentId === event.taskId && child.state !== 'final' && !detached.has(child.taskId)) {
@@ -122,6 +145,8 @@ export function verifyLog(items: readonly StreamItem[], options: VerifyOptions =
     if (seen.state === 'final') report(2, item, `${item.type} follows the terminal event`)
     else if (item.type === 'task.started') checkStart(item, seen)
     else if (item.type === 'task.stopping') seen.state = 'stopping'
+    else if (item.type === 'task.asked' || item.type === 'task.answered' || item.type === 'task.resumed')
+      checkQuestion(item, seen)
     else if (isFinalEventType(item.type)) checkEnd(item, seen)
   }
   if (isComplete) {

@@ -4,6 +4,7 @@ import { decideAdmission } from '../../machines/policies/admission.ts'
 import type { BackoffPolicy } from '../../machines/policies/backoff.ts'
 import { backoffDelayMs } from '../../machines/policies/backoff.ts'
 import { decideLineage } from '../../machines/policies/lineage.ts'
+import { decideAsk, decideSettlement, type QuestionState } from '../../machines/policies/questions.ts'
 import { decideTrim, mustEvictOldest } from '../../machines/policies/retention.ts'
 import { decideChildEnd, decideWorkEnd } from '../../machines/policies/work-end.ts'
 import type { SupervisorPhase, TaskStatus, WorkState } from '../../machines/vocabulary.ts'
@@ -331,6 +332,40 @@ const CHILD_ENDS = `
 | cfo- | ·                 | ·                 | ·                 | ·                 |
 | cfoe | ·                 | ·                 | ·                 | ·                 |
 `
+
+describe('decideAsk', () => {
+  const limits = { maxOpen: 2, maxAsked: 4 }
+
+  test('a new key within both limits is asked', () => {
+    expect(decideAsk(limits, { state: undefined, openCount: 0, askedCount: 0 })).toBeUndefined()
+    expect(decideAsk(limits, { state: undefined, openCount: 1, askedCount: 3 })).toBeUndefined()
+  })
+
+  test('a key that was used is refused, whatever became of its question', () => {
+    for (const state of ['open', 'answered', 'timeout', 'ended'] satisfies QuestionState[]) {
+      expect(decideAsk(limits, { state, openCount: 0, askedCount: 1 })).toBe('key_used')
+    }
+  })
+
+  test('as many as are allowed are enough', () => {
+    expect(decideAsk(limits, { state: undefined, openCount: 2, askedCount: 2 })).toBe('too_many_open')
+    expect(decideAsk(limits, { state: undefined, openCount: 0, askedCount: 4 })).toBe('too_many_asked')
+  })
+})
+
+describe('decideSettlement', () => {
+  test('an open question is settled, and with the last one the task goes on', () => {
+    expect(decideSettlement({ state: 'open', openCount: 2 })).toEqual({ event: 'question.answered' })
+    expect(decideSettlement({ state: 'open', openCount: 1 })).toEqual({ event: 'questions.settled' })
+  })
+
+  test('anything else is refused with its reason', () => {
+    for (const state of ['answered', 'timeout', 'ended'] satisfies QuestionState[]) {
+      expect(decideSettlement({ state, openCount: 1 })).toEqual({ refused: state })
+    }
+    expect(decideSettlement({ state: undefined, openCount: 0 })).toEqual({ refused: 'unknown' })
+  })
+})
 
 describe('decideChildEnd', () => {
   const tables = CHILD_ENDS.trim()

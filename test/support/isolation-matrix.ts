@@ -2,7 +2,7 @@
  * Every verb of a session and of a task handle, once: how it is asked about one task, and what somebody gets whose task
  * it is not. The tests compare the names here with those of the real objects, so a new verb without a row fails.
  */
-import type { Session, StreamItem, TaskHandle } from 'outlive'
+import { isTaskError, type Session, type StreamItem, type TaskHandle } from 'outlive'
 import type { Observable } from 'rxjs'
 
 /** What an id gets that names no kept task of the owner. */
@@ -32,6 +32,17 @@ const theWholeLog = (taskId: string): unknown =>
   ['task.queued', 'task.started', 'task.completed'].map((type) => ({ type, taskId }))
 const noValue = (): unknown => undefined
 const none = (): unknown => []
+
+/** An order that a completed task refuses, with the one code that says so. */
+async function refusedAsFinal(order: Promise<unknown>): Promise<unknown> {
+  try {
+    return await order
+  } catch (error) {
+    if (isTaskError(error, 'task_final')) return error.code
+    throw error
+  }
+}
+const tooLate = (): unknown => 'task_final'
 
 /** The name of the run that the test's tasks with this id belong to. */
 export const runOf = (taskId: unknown): string => (typeof taskId === 'string' ? `run of ${taskId}` : (taskId as string))
@@ -68,6 +79,11 @@ export const ID_ROWS = {
     ask: (session, taskId) => session.redirect(taskId, 'board:other'),
     notOwn: 'not found',
     answerOfOwn: noValue,
+  },
+  answer: {
+    ask: (session, taskId) => refusedAsFinal(session.answer(taskId, 'key', 'yes')),
+    notOwn: 'not found',
+    answerOfOwn: tooLate,
   },
   background: { ask: (session, taskId) => session.background(taskId), notOwn: 'not found', answerOfOwn: aboutTask },
   attach: { ask: (session, taskId) => session.attach(taskId), notOwn: 'not found', answerOfOwn: theInlineValue },
@@ -156,6 +172,11 @@ export const HANDLE_ROWS = {
     ask: (session, taskId) => session.handle(taskId).redirect('board:other'),
     notOwn: 'not found',
     answerOfOwn: noValue,
+  },
+  answer: {
+    ask: (session, taskId) => refusedAsFinal(session.handle(taskId).answer('key', 'yes')),
+    notOwn: 'not found',
+    answerOfOwn: tooLate,
   },
   background: {
     ask: (session, taskId) => session.handle(taskId).background(),

@@ -200,6 +200,31 @@ test('law 7: an epoch that goes back, an attempt that does not rise', () => {
   ).toEqual([])
 })
 
+test('law 8: a question that is asked twice, settled twice or never asked, and a task that goes on too early', () => {
+  const log = (...types: readonly (readonly [TaskEventType, string?])[]): StreamItem[] => {
+    const write = scribe()
+    return [
+      write('a', 'task.queued'),
+      write('a', 'task.started'),
+      ...types.map(([type, key]) => write('a', type, key === undefined ? {} : ({ key } as Fields))),
+      write('a', 'task.completed'),
+    ]
+  }
+  const one = ['task.asked', 'one'] as const
+  const two = ['task.asked', 'two'] as const
+  const settled = (key: string) => ['task.answered', key] as const
+  const resumed = ['task.resumed'] as const
+  expect(verifyLog(log(one, two, settled('two'), settled('one'), resumed))).toEqual([])
+  // It ended with a question open.
+  expect(verifyLog(log(one))).toEqual([])
+  expect(lawsOf(log(one, one))).toEqual([8])
+  expect(lawsOf(log(one, settled('one'), resumed, one))).toEqual([8])
+  expect(lawsOf(log(one, settled('one'), settled('one')))).toEqual([8])
+  expect(lawsOf(log(settled('one')))).toEqual([8])
+  expect(lawsOf(log(one, two, settled('one'), resumed))).toEqual([8])
+  expect(lawsOf(log(settled('one'), resumed).slice(2), { isPartial: true })).toEqual([])
+})
+
 test('every breach of a log is reported, in the order of the log', () => {
   const write = scribe()
   const log = [

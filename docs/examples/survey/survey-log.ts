@@ -121,6 +121,9 @@ export function createSurveyLog(session: Session): SurveyLog {
       case 'task.attached':
       case 'task.progress':
       case 'task.output':
+      case 'task.asked':
+      case 'task.answered':
+      case 'task.resumed':
       case 'task.finishing':
       case 'task.stopping':
         return
