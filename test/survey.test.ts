@@ -106,6 +106,34 @@ describe('what a survey finds', () => {
   })
 })
 
+describe('what is asked', () => {
+  test('the question about similar files is answered by whoever is there, and no means no', async () => {
+    const run = await startSurvey(optionsFor('--compare-ms', '60000', '--ask-ms', '600000'))
+    await vi.waitFor(async () => expect((await run.session.list({ status: 'waiting' })).tasks).toHaveLength(1))
+    await run.answer(false)
+    const { ending } = await finish(run)
+    expect(ending.report).not.toHaveProperty('similar')
+    expect(ending.report?.totals.isComplete).toBe(true)
+  })
+
+  test('without an answer the default is taken after a moment, and --ask-ms 0 asks nothing', async () => {
+    const asked = await finish(await startSurvey(optionsFor('--compare-ms', '60000', '--ask-ms', '10')))
+    expect(asked.ending.report?.similar).toHaveLength(1)
+    const run = await startSurvey(optionsFor('--compare-ms', '60000', '--ask-ms', '0'))
+    const facts: string[] = []
+    run.log.onFact(({ kind }) => void facts.push(kind))
+    expect((await finish(run)).ending.report?.similar).toHaveLength(1)
+    expect(facts).not.toContain('asked')
+  })
+})
+
+test('with one slot for everything the survey finds the same, and shows how many waited', async () => {
+  const { run, ending } = await finish(await startSurvey(optionsFor('--compare-ms', '0', '--at-once', '1')))
+  expect(ending.report?.totals).toMatchObject(countByHand(() => true))
+  expect(run.log.counts.mostQueued).toBeGreaterThan(1)
+  expect(run.log.counts.queued).toBe(0)
+})
+
 describe('what is cancelled', () => {
   test('a cancelled subtree is left out of the totals, and everything else is counted', async () => {
     const { ending, run } = await finish(await startSurvey(optionsFor('--cancel', 'deep/er/', '--compare-ms', '0')))
@@ -202,6 +230,7 @@ describe('as a program', () => {
     { args: ['--colour'], message: "Unknown option '--colour'" },
     { args: [sample, sample], message: 'one FOLDER at a time' },
     { args: ['--inline-ms', 'soon'], message: "--inline-ms must be a number of milliseconds from 0 up, got 'soon'" },
+    { args: ['--at-once', '0'], message: "--at-once must be a whole number from 1 up, got '0'" },
     { args: ['--tools', 'count,guess'], message: "not 'guess'" },
     { args: ['--report', join(sample, 'readme.md')], message: 'cannot be a folder' },
   ])('$args ends with 2 and one line: $message', async ({ args, message }) => {

@@ -278,6 +278,29 @@ test('a task that waits for two things at once has lent its slot until it waits 
   expect([goOn.calls.length, other.calls.length]).toEqual([1, 1])
 })
 
+test('a task that waits for an answer lends its slot, and comes back with it', async () => {
+  const { ann, settle } = setup({ limits: { maxRunning: 1 } })
+  const other = controllableTool('other')
+  const goOn = controllableTool('go-on')
+  const asking = async (_: undefined, ctx: TaskContext): Promise<void> => {
+    await ctx.ask('go', 'May I?')
+    await goOn.tool.run(undefined, ctx)
+  }
+  const task = await ann.spawn(asking, undefined)
+  await settle()
+  await ann.spawn(other.tool, undefined)
+  await ann.spawn(other.tool, undefined)
+  await settle()
+  expect(other.calls).toHaveLength(1)
+  await task.answer('go', true)
+  other.call(0).resolve(0)
+  await settle()
+  expect([goOn.calls.length, other.calls.length]).toEqual([1, 1])
+  goOn.call(0).resolve(0)
+  await settle()
+  expect(other.calls).toHaveLength(2)
+})
+
 test('a supervisor without limits gives no task a place in a queue', async () => {
   const { tasks, ann, settle } = setup()
   const work = controllableTool<number>('work')

@@ -2,7 +2,16 @@
 
 /** Something worth a line. */
 export interface Fact {
-  readonly kind: 'ending' | 'folder' | 'ticket' | 'collected' | 'redirected' | 'cancelled' | 'failed'
+  readonly kind:
+    | 'ending'
+    | 'folder'
+    | 'ticket'
+    | 'collected'
+    | 'redirected'
+    | 'asked'
+    | 'answered'
+    | 'cancelled'
+    | 'failed'
   readonly text: string
   /** How deep in the tree of tasks. */
   readonly depth: number

@@ -43,6 +43,8 @@ export interface SurveyRun {
   readonly startedAt: number
   /** Cancels the folder with the most live tasks below it. */
   cancelBiggest(): Promise<void>
+  /** Answers the question that is open, if one is. */
+  answer(approved: boolean): Promise<void>
   /** Says what an early end means for the calls that run. */
   sayEnding(): void
   whenDone(): Promise<Ending>
@@ -54,14 +56,14 @@ export async function startSurvey(options: SurveyOptions): Promise<SurveyRun> {
     channels: { file: fileChannel({ folder: reportFolder }) },
     inlineMs: options.inlineMs,
     // Folders nest as deep as the file system lets them.
-    limits: { maxDepth: 5_000 },
+    limits: { maxDepth: 5_000, maxRunning: options.atOnce, maxQueued: Infinity },
   })
   const session = tasks.session({ owner: 'survey' })
   const log = createSurveyLog(session)
-  const { folder, skip, compareMs } = options
+  const { folder, skip, compareMs, askMs } = options
   const pickTools = createFileTools(options.tools, options.search)
   const folderAgent = createFolderAgent({ session, root: folder, skip, pickTools })
-  const agent = createSurveyAgent({ folderAgent, duplicatesAgent: createDuplicatesAgent(skip), compareMs })
+  const agent = createSurveyAgent({ folderAgent, duplicatesAgent: createDuplicatesAgent(skip), compareMs, askMs })
 
   if (options.cancel !== undefined) cancelOnceItWorks(session, options.cancel)
   const survey = await session.spawn(agent, { folder }, { name: 'survey', description: folder })
@@ -85,6 +87,10 @@ export async function startSurvey(options: SurveyOptions): Promise<SurveyRun> {
     async cancelBiggest() {
       const biggest = findBiggest(await listLive(session))
       if (biggest !== undefined) await session.cancel(biggest.taskId, { note: 'the biggest that was running' })
+    },
+    async answer(approved) {
+      const { questions = [] } = await survey.record()
+      for (const { key } of questions) await survey.answer(key, { approved })
     },
     sayEnding() {
       const text = `no new work is taken, running calls have ${msText(options.graceMs)}; once more to end at once`

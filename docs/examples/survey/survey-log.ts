@@ -1,5 +1,5 @@
 /** What happens in a survey, read off the session's events: the counts, and the few facts that a person wants to read. */
-import { isTaskEvent, type Session, type TaskEvent } from 'outlive'
+import { isTaskEvent, type Approval, type Session, type TaskEvent } from 'outlive'
 import type { Surveyed } from './agents/folder-agent.ts'
 import { isAgent, labelOf, type EndedAgent, type Fact } from './facts.ts'
 import { bytesText, countText, msText, plainText } from './texts.ts'
@@ -9,6 +9,9 @@ export interface SurveyCounts {
   inline: number
   /** Calls that outlived it and got a ticket. */
   tickets: number
+  /** Tasks that wait for a slot, and how many did at the same time. */
+  queued: number
+  mostQueued: number
   /** Tasks that ended as cancelled, and how many of them somebody asked for by name: the tops of the subtrees. */
   cancelled: number
   cancelledTrees: string[]
@@ -29,6 +32,7 @@ const MAX_RECENT = 50
 
 interface Known {
   label: string
+  isQueued: boolean
   hasTicket: boolean
   tokens: number
 }
@@ -37,6 +41,8 @@ export function createSurveyLog(session: Session): SurveyLog {
   const counts: SurveyCounts = {
     inline: 0,
     tickets: 0,
+    queued: 0,
+    mostQueued: 0,
     cancelled: 0,
     cancelledTrees: [],
     failed: 0,
@@ -58,8 +64,9 @@ export function createSurveyLog(session: Session): SurveyLog {
     say({ kind, depth, text: plainText(text) })
 
   const end = (event: TaskEvent & { readonly type: 'task.completed' | 'task.failed' | 'task.cancelled' }): void => {
-    const { label = event.tool, hasTicket = false, tokens = 0 } = live.get(event.taskId) ?? {}
+    const { label = event.tool, hasTicket = false, tokens = 0, isQueued = false } = live.get(event.taskId) ?? {}
     live.delete(event.taskId)
+    if (isQueued) counts.queued -= 1
     counts.tokens += tokens
     if (isAgent(event.tool)) {
       for (const [taskId, { parentId }] of ended) if (parentId === event.taskId) ended.delete(taskId)
@@ -83,12 +90,28 @@ export function createSurveyLog(session: Session): SurveyLog {
     }
   }
 
+  const start = (taskId: string): void => {
+    const known = live.get(taskId)
+    if (known?.isQueued !== true) return
+    known.isQueued = false
+    counts.queued -= 1
+    counts.mostQueued = Math.max(counts.mostQueued, counts.queued)
+  }
+
   const take = (event: TaskEvent): void => {
     switch (event.type) {
       case 'task.queued':
         if (isAgent(event.tool)) counts.agents += 1
-        live.set(event.taskId, { label: labelOf(event.tool, event.description), hasTicket: false, tokens: 0 })
+        counts.queued += 1
+        live.set(event.taskId, {
+          label: labelOf(event.tool, event.description),
+          isQueued: true,
+          hasTicket: false,
+          tokens: 0,
+        })
         return
+      case 'task.started':
+        return start(event.taskId)
       case 'task.backgrounded': {
         const known = live.get(event.taskId)
         if (known === undefined || event.reason !== 'deadline') return
@@ -117,12 +140,15 @@ export function createSurveyLog(session: Session): SurveyLog {
       case 'task.failed':
       case 'task.cancelled':
         return end(event)
-      case 'task.started':
+      case 'task.asked':
+        return tell(event, 'asked', `${String(event.question)} (y or n; yes if nobody says)`)
+      case 'task.answered': {
+        const said = (event.answer as Approval | undefined)?.approved === false ? 'no' : 'yes'
+        return tell(event, 'answered', event.by === 'answer' ? said : `${said}, as nobody said anything`)
+      }
       case 'task.attached':
       case 'task.progress':
       case 'task.output':
-      case 'task.asked':
-      case 'task.answered':
       case 'task.resumed':
       case 'task.finishing':
       case 'task.stopping':

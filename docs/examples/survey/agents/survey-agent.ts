@@ -1,5 +1,5 @@
 /** The root of the tree: one sub-agent walks the folder, one looks for similar files on a budget. Its result is the report. */
-import { defineTool, isTaskError, type TaskContext, type ToolDefinition } from 'outlive'
+import { approval, defineTool, isTaskError, type TaskContext, type ToolDefinition } from 'outlive'
 import type { SimilarPair } from '../tools/compare.ts'
 import { createTotals, type Totals } from '../totals.ts'
 import type { DuplicatesAgent } from './duplicates-agent.ts'
@@ -20,8 +20,9 @@ export function createSurveyAgent(parts: {
   readonly folderAgent: FolderAgent
   readonly duplicatesAgent: DuplicatesAgent
   readonly compareMs: number
+  readonly askMs: number
 }): SurveyAgent {
-  const { folderAgent, duplicatesAgent, compareMs } = parts
+  const { folderAgent, duplicatesAgent, compareMs, askMs } = parts
 
   const findTotals = async (folder: string, ctx: TaskContext): Promise<Totals> => {
     const tree = await ctx.spawn(folderAgent, { folder }, { description: '.' })
@@ -32,6 +33,14 @@ export function createSurveyAgent(parts: {
       const { partial } = await tree.record()
       return { ...((partial as Totals | undefined) ?? createTotals()), isComplete: false }
     }
+  }
+
+  /** Whoever watches may say no; nobody has to be there. */
+  const mayCompare = async (ctx: TaskContext): Promise<boolean> => {
+    if (compareMs === 0 || askMs === 0) return compareMs > 0
+    const question = 'Look for similar files as well?'
+    const options = { schema: approval, answerWithinMs: askMs, default: { approved: true } }
+    return (await ctx.ask('similar', question, options)).approved
   }
 
   const findSimilar = async (folder: string, ctx: TaskContext): Promise<readonly SimilarPair[]> => {
@@ -58,7 +67,7 @@ export function createSurveyAgent(parts: {
     async run({ folder }, ctx) {
       const [totals, similar] = await Promise.all([
         findTotals(folder, ctx),
-        compareMs > 0 ? findSimilar(folder, ctx) : undefined,
+        mayCompare(ctx).then((may) => (may ? findSimilar(folder, ctx) : undefined)),
       ])
       return { folder, totals, ...(similar === undefined ? {} : { similar: similar.slice(0, LISTED_PAIRS) }) }
     },

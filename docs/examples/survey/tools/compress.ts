@@ -11,45 +11,45 @@ import { availableParallelism } from 'node:os'
 import { Transform, type Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { defineTool } from 'outlive'
-import { createGate } from '../lanes.ts'
 import type { FileTool } from './file-tool.ts'
 
 /** Node is there wherever this runs, and gzip is not. */
 const GZIP = 'process.stdin.pipe(zlib.createGzip()).pipe(process.stdout)'
 
-const children = createGate(Math.max(2, availableParallelism() - 1))
+const MAX_CHILDREN = Math.max(2, availableParallelism() - 1)
 const living = new Set<ChildProcess>()
 
 export const compressTool: FileTool = defineTool({
   name: 'compress',
-  run: (file, ctx) =>
-    children.pass(ctx.signal, async () => {
-      // In a process group of its own: Ctrl-C in a terminal goes to us, and we decide what becomes of it.
-      const child = spawn(process.execPath, ['-e', GZIP], { stdio: ['pipe', 'pipe', 'ignore'], detached: true })
-      const whenGone = once(child, 'close')
-      const kill = (): void => void child.kill('SIGKILL')
-      living.add(child)
-      ctx.signal.addEventListener('abort', kill, { once: true })
-      try {
-        let done = 0
-        const meter = new Transform({
-          transform(piece: Buffer, _encoding, next) {
-            done += piece.length
-            ctx.progress({ done, total: file.bytes })
-            next(undefined, piece)
-          },
-        })
-        const source = createReadStream(file.path, { signal: ctx.signal })
-        const [packedBytes] = await Promise.all([sizeOf(child.stdout), pipeline(source, meter, child.stdin)])
-        return { packedBytes }
-      } finally {
-        kill()
-        ctx.signal.removeEventListener('abort', kill)
-        // How it ended is nobody's business any more: either all its output is here, or there is an error already.
-        await whenGone.catch(() => undefined)
-        living.delete(child)
-      }
-    }),
+  // One child process at a time for each key. Who waits for a key needs no slot, so quick calls are not held up.
+  policy: { concurrencyKey: ({ bytes }) => `gzip ${bytes % MAX_CHILDREN}`, onBusy: 'queue' },
+  async run(file, ctx) {
+    // In a process group of its own: Ctrl-C in a terminal goes to us, and we decide what becomes of it.
+    const child = spawn(process.execPath, ['-e', GZIP], { stdio: ['pipe', 'pipe', 'ignore'], detached: true })
+    const whenGone = once(child, 'close')
+    const kill = (): void => void child.kill('SIGKILL')
+    living.add(child)
+    ctx.signal.addEventListener('abort', kill, { once: true })
+    try {
+      let done = 0
+      const meter = new Transform({
+        transform(piece: Buffer, _encoding, next) {
+          done += piece.length
+          ctx.progress({ done, total: file.bytes })
+          next(undefined, piece)
+        },
+      })
+      const source = createReadStream(file.path, { signal: ctx.signal })
+      const [packedBytes] = await Promise.all([sizeOf(child.stdout), pipeline(source, meter, child.stdin)])
+      return { packedBytes }
+    } finally {
+      kill()
+      ctx.signal.removeEventListener('abort', kill)
+      // How it ended is nobody's business any more: either all its output is here, or there is an error already.
+      await whenGone.catch(() => undefined)
+      living.delete(child)
+    }
+  },
 })
 
 /** For an end that cannot wait. */

@@ -12,6 +12,8 @@ const BAR_CELLS = 16
 
 const LOOKS: Readonly<Record<RowState, { readonly mark: string; readonly color: string }>> = {
   running: { mark: '●', color: 'cyan' },
+  queued: { mark: '○', color: 'gray' },
+  waiting: { mark: '?', color: 'yellow' },
   ticket: { mark: '◆', color: 'yellow' },
   stopping: { mark: '◌', color: 'magenta' },
   done: { mark: '✔', color: 'green' },
@@ -25,6 +27,8 @@ const FACT_COLORS: Readonly<Record<Fact['kind'], string>> = {
   ticket: 'yellow',
   collected: 'green',
   redirected: 'blue',
+  asked: 'yellow',
+  answered: 'green',
   cancelled: 'magenta',
   failed: 'red',
 }
@@ -56,7 +60,8 @@ function LiveView({ run, folder, leave }: LiveViewProps): ReactElement {
     (input, key) => {
       if (key.ctrl && input === 'c') leave()
       else if (input === 'q') leave(0)
-      // The log tells of the cancel.
+      // The log tells of the answer and of the cancel; what came too late changes nothing.
+      else if (input === 'y' || input === 'n') run.answer(input === 'y').catch(() => undefined)
       else if (input === 'c') run.cancelBiggest().catch(() => undefined)
     },
     { isActive: hasKeys },
@@ -82,7 +87,7 @@ function LiveView({ run, folder, leave }: LiveViewProps): ReactElement {
         </Text>
       ))}
       <Text wrap="truncate" color="gray">
-        {hasKeys ? 'c cancel the biggest · q quit · Ctrl-C drain' : 'Ctrl-C drain'}
+        {hasKeys ? 'y/n answer · c cancel the biggest · q quit · Ctrl-C drain' : 'Ctrl-C drain'}
       </Text>
     </Box>
   )

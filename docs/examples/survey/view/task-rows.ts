@@ -8,7 +8,7 @@ import type { TaskRecord } from 'outlive'
 import { isAgent, labelOf, type EndedAgent } from '../facts.ts'
 import { countText, msText, plainText } from '../texts.ts'
 
-export type RowState = 'running' | 'ticket' | 'stopping' | 'done' | 'cancelled' | 'failed'
+export type RowState = 'running' | 'queued' | 'waiting' | 'ticket' | 'stopping' | 'done' | 'cancelled' | 'failed'
 
 export interface TaskRow {
   readonly key: string
@@ -100,7 +100,8 @@ function toRow(node: Node, now: number, shown: ReadonlySet<Node>): TaskRow {
   return {
     key: taskId,
     depth,
-    state: status === 'stopping' ? 'stopping' : isCall ? 'ticket' : 'running',
+    state:
+      status === 'stopping' || status === 'queued' || status === 'waiting' ? status : isCall ? 'ticket' : 'running',
     label: plainText(depth === 0 ? tool : labelOf(tool, lastPart(tool, description))),
     detail: details.filter((text) => text !== '').join(', '),
     ...(progress?.fraction === undefined ? {} : { fraction: progress.fraction }),

@@ -33,9 +33,14 @@ export function useFrame(run: SurveyRun, stdout: NodeJS.WriteStream): Frame {
       if (isForTheFooter(fact)) facts = [...facts, fact].slice(-LATEST_FACTS)
     })
     const toFrame = (live: readonly TaskRecord[]): Frame => {
-      const { inline, tickets, cancelled } = log.counts
+      const { inline, tickets, queued, cancelled } = log.counts
       const now = Date.now()
-      const numbers = [msText(now - startedAt), countText(live.length, 'live task'), `${inline} inline`]
+      const numbers = [
+        msText(now - startedAt),
+        countText(live.length, 'live task'),
+        `${queued} queued`,
+        `${inline} inline`,
+      ]
       const room = (stdout.rows || 24) - OTHER_LINES
       const factLines = Math.max(0, Math.min(LATEST_FACTS, room - LEAST_ROWS))
       return {
