@@ -1,6 +1,6 @@
 /** The record of a live task as a store keeps it. */
 import type { StoredRecord } from '../ports/task-record.ts'
-import { isAttached, statusOf, type LiveTask } from './live-task.ts'
+import { attemptOf, currentCauseOf, isAttached, statusOf, type LiveTask } from './live-task.ts'
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] }
 
@@ -14,8 +14,8 @@ export function toStoredRecord(task: LiveTask, version: number): StoredRecord {
     depth: task.depth,
     status: statusOf(task),
     caller: isAttached(task) ? 'attached' : 'detached',
-    attempt: 1,
-    epoch: 1,
+    attempt: attemptOf(task),
+    epoch: attemptOf(task),
     createdAt: task.createdAt,
     targets: task.targets,
     version,
@@ -43,7 +43,8 @@ export function toStoredRecord(task: LiveTask, version: number): StoredRecord {
   }
   if (task.reported?.progress !== undefined) record.progress = task.reported.progress
   if (task.reported?.usage !== undefined) record.usage = task.reported.usage
-  if (task.cause !== undefined) record.cause = task.cause
+  const cause = currentCauseOf(task)
+  if (cause !== undefined) record.cause = cause
   if (task.failure !== undefined) record.failure = task.failure
   if (task.result !== undefined) {
     record.resultJson = task.result.json
@@ -54,6 +55,7 @@ export function toStoredRecord(task: LiveTask, version: number): StoredRecord {
   return Object.freeze(record)
 }
 
-function nextDeadlineOf({ createdAt, startedAt, spec }: LiveTask): number {
-  return startedAt === undefined ? createdAt + (spec.policy.queueMs ?? Infinity) : startedAt + spec.policy.timeoutMs
+function nextDeadlineOf({ createdAt, startedAt, attempts, spec }: LiveTask): number {
+  if (startedAt === undefined) return createdAt + (spec.policy.queueMs ?? Infinity)
+  return attempts === undefined ? startedAt + spec.policy.timeoutMs : attempts.dueAt
 }

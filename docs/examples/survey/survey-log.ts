@@ -118,6 +118,7 @@ export function createSurveyLog(session: Session): SurveyLog {
       case 'task.cancelled':
         return end(event)
       case 'task.started':
+      case 'task.retrying':
       case 'task.attached':
       case 'task.progress':
       case 'task.output':
