@@ -54,9 +54,10 @@ export const taskMachine = setup({ types: { events: {} as TaskChartEvent } }).cr
                 'child.failed': 'failing',
                 'question.asked': 'waiting',
                 'deadline.hard': 'timingOut',
+                'deadline.attempt': 'failing',
               },
             },
-            /** At least one question is open, awaited or not. The hard deadline stands still. */
+            /** At least one question is open, awaited or not. All time of running stands still. */
             waiting: {
               on: {
                 ...stops,
@@ -88,7 +89,7 @@ export const taskMachine = setup({ types: { events: {} as TaskChartEvent } }).cr
                 'deadline.hard': 'timingOut',
               },
             },
-            /** Its own code or a child has failed; what it owns stops before it is final. */
+            /** Its own code or a child has failed, or its attempt took too long; what it owns stops before anything follows. */
             failing: {
               on: { 'work.retry': 'retrying', 'teardown.finished': toFailed, 'grace.expired': toFailed },
             },

@@ -88,6 +88,7 @@ export const TASK_CHART_EVENTS = [
   'task.interrupt',
   'deadline.queue',
   'deadline.hard',
+  'deadline.attempt',
   'deadline.inline',
   'task.background',
   'task.redirect',

@@ -8,9 +8,9 @@ import type { Correlation } from '../machines/policies/lineage.ts'
 import type { Channel } from './ports/channel.ts'
 import type { KeyFunction } from './ports/tool.ts'
 import { decodeFrozen, encodeJson } from './runtime/json.ts'
-import type { LiveTask, TaskSpec } from './runtime/live-task.ts'
+import type { AttemptPolicy, LiveTask, TaskSpec } from './runtime/live-task.ts'
 import { fitTo } from './schema.ts'
-import { checkCallPolicy, resolveTool, type ResolvedTool } from './tool.ts'
+import { checkCallPolicy, resolveTool, type CheckedPolicy, type ResolvedTool } from './tool.ts'
 
 const NAME = /^[a-z][a-z0-9_-]{0,63}$/
 const RESERVED_NAMES = new Set(['parent', 'self', 'all', 'broadcast'])
@@ -24,6 +24,8 @@ const CALL_OPTIONS = [
   'correlation',
   'deliverTo',
   'timeoutMs',
+  'attemptTimeoutMs',
+  'retry',
   'onParentEnd',
   'durable',
   'queueMs',
@@ -145,6 +147,7 @@ function toSpec(
       onChildFailure: policy.onChildFailure ?? 'isolate',
       ...(queueMs === Infinity ? {} : { queueMs }),
     }),
+    attempts: toAttemptPolicy(own, tool),
     durable: own.durable ?? false,
     priority: optional(options['priority'], toPriority) ?? 0,
     concurrency: undefined,
@@ -195,6 +198,19 @@ const MAX_PRIORITY = 100
 function toPriority(value: unknown): number {
   if (Number.isInteger(value) && Math.abs(value as number) <= MAX_PRIORITY) return value as number
   throw badOption('priority', `a whole number from -${MAX_PRIORITY} to ${MAX_PRIORITY}`, value)
+}
+
+/** What is said of attempts; nothing where nothing is, so that such a task has nothing of the kind. */
+function toAttemptPolicy(own: CheckedPolicy, { policy, schema }: ResolvedTool): AttemptPolicy | undefined {
+  const { attemptTimeoutMs = Infinity, retry = false } = own
+  const { restarts } = policy
+  if (attemptTimeoutMs === Infinity && retry === false && restarts === undefined) return undefined
+  return Object.freeze({
+    attemptTimeoutMs,
+    retry: retry === false ? undefined : retry,
+    restarts,
+    sharesInput: schema !== undefined,
+  })
 }
 
 function toInlineMs(background: ResolvedTool['policy']['background'], inlineMs: number): number {

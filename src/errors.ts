@@ -148,10 +148,10 @@ export const ERROR_CODES = Object.keys(ERROR_DOCS) as readonly ErrorCode[]
 /** What each code of a `TaskFailure` means. */
 export const FAILURE_DOCS: Readonly<Record<FailureCode, string>> = {
   tool_error: "The tool's own code threw or rejected.",
-  timeout: 'The hard deadline `timeoutMs` passed.',
+  timeout: 'The hard deadline `timeoutMs` passed, or the last attempt took longer than `attemptTimeoutMs`.',
   queue_timeout: 'The task waited in the queue longer than its limit.',
   interrupted: 'The process that ran the task lost it.',
-  child_failed: 'A child failed, and the tool asked for `onChildFailure: "fail"`.',
+  child_failed: 'A child failed, and the tool asked for `onChildFailure: "fail"`, or its `restarts` were used up.',
   result_unserialisable: 'The result cannot be kept as JSON.',
   result_too_large:
     'The result is larger than `retention.maxResultBytes`, and is no string that `retention.oversizeResult` lets be cut.',

@@ -1,5 +1,6 @@
 /** `outlive`: everything that is public, by name. */
 export type { Correlation, OnChildFailure, OnParentEnd } from '../machines/policies/lineage.ts'
+export type { RestartIntensity } from '../machines/policies/restarts.ts'
 export {
   isFinalStatus,
   type FinalStatus,
@@ -29,6 +30,7 @@ export type { RetentionOptions } from './options.ts'
 export type { Channel, ChannelMessage, ChannelSend, DeliveryTarget } from './ports/channel.ts'
 export type { Clock, ClockTimer } from './ports/clock.ts'
 export type { IdSource } from './ports/id-source.ts'
+export type { RetryExhausted, RetryPolicy } from './ports/retry-policy.ts'
 export type { Logger } from './ports/logger.ts'
 export type {
   CallOptions,

@@ -47,6 +47,16 @@ export function checkLimit(name: string, value: unknown): number {
   throw badOption(name, 'a positive whole number or Infinity', value)
 }
 
+/** A whole number from `min` to `max`. */
+export function checkWhole(
+  name: string,
+  value: unknown,
+  { min, max }: { readonly min: number; readonly max: number },
+): number {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value
+  throw badOption(name, `a whole number from ${min} to ${max}`, value)
+}
+
 export function checkChoice<Choice extends string>(name: string, value: unknown, choices: readonly Choice[]): Choice {
   const found = choices.find((choice) => choice === value)
   if (found !== undefined) return found

@@ -1,27 +1,43 @@
 /** Tools as users give them, and as the rest of the library knows them: with a name, a policy and one function. */
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { partOf } from './kept-text.ts'
+import type { RestartIntensity } from '../machines/policies/restarts.ts'
+import type { RetryLimits } from '../machines/policies/retry.ts'
 import {
   badOption,
   checkBoolean,
   checkChoice,
   checkDuration,
+  checkFunction,
   checkKey,
   checkOptionNames,
   checkText,
+  checkWhole,
+  orDefault,
 } from './options.ts'
 import { ON_BUSY } from '../machines/policies/busy-key.ts'
+import type { RetryPolicy } from './ports/retry-policy.ts'
 import type { KeyFunction, ToolDefinition, ToolFunction, ToolPolicy } from './ports/tool.ts'
 import { checkSchema } from './schema.ts'
 
 const MAX_NAME_CHARS = 128
 const MAX_DESCRIPTION_CHARS = 4_000
 
+/** A retry policy, complete. */
+export interface CheckedRetry extends RetryLimits {
+  readonly retryIf: RetryPolicy['retryIf']
+  readonly onExhausted: RetryPolicy['onExhausted']
+}
+
+export interface CheckedPolicy extends Omit<ToolPolicy, 'retry'> {
+  readonly retry?: CheckedRetry | false
+}
+
 export interface ResolvedTool {
   readonly name: string
   readonly description: string | undefined
   readonly schema: StandardSchemaV1 | undefined
-  readonly policy: ToolPolicy
+  readonly policy: CheckedPolicy
   readonly run: ToolFunction<never, unknown>
 }
 
@@ -86,10 +102,13 @@ function checkRun(name: string, value: unknown): ToolFunction<never, unknown> {
   return value as ToolFunction<never, unknown>
 }
 
-function checkPolicy(name: string, value: unknown): ToolPolicy {
+function checkPolicy(name: string, value: unknown): CheckedPolicy {
   const policy = checkOptionNames(name, value, [
     'inlineMs',
     'timeoutMs',
+    'attemptTimeoutMs',
+    'retry',
+    'restarts',
     'background',
     'onParentEnd',
     'onChildFailure',
@@ -99,7 +118,7 @@ function checkPolicy(name: string, value: unknown): ToolPolicy {
     'onBusy',
     'dedupeKey',
   ])
-  const { background, onChildFailure, concurrencyKey, dedupeKey } = policy
+  const { background, onChildFailure, restarts, concurrencyKey, dedupeKey } = policy
   return {
     ...checkCallPolicy(name, policy),
     ...(concurrencyKey === undefined
@@ -112,6 +131,7 @@ function checkPolicy(name: string, value: unknown): ToolPolicy {
     ...(onChildFailure === undefined
       ? {}
       : { onChildFailure: checkChoice(`${name}.onChildFailure`, onChildFailure, ['isolate', 'fail']) }),
+    ...(restarts === undefined ? {} : { restarts: checkRestarts(`${name}.restarts`, restarts) }),
   }
 }
 
@@ -119,8 +139,11 @@ function checkPolicy(name: string, value: unknown): ToolPolicy {
 export function checkCallPolicy(
   name: string,
   policy: Readonly<Record<string, unknown>>,
-): Pick<ToolPolicy, 'inlineMs' | 'timeoutMs' | 'onParentEnd' | 'durable' | 'queueMs' | 'onBusy'> {
-  const { inlineMs, timeoutMs, onParentEnd, durable, queueMs, onBusy } = policy
+): Pick<
+  CheckedPolicy,
+  'inlineMs' | 'timeoutMs' | 'attemptTimeoutMs' | 'retry' | 'onParentEnd' | 'durable' | 'queueMs' | 'onBusy'
+> {
+  const { inlineMs, timeoutMs, attemptTimeoutMs, retry, onParentEnd, durable, queueMs, onBusy } = policy
   const at = (option: string): string => (name === '' ? option : `${name}.${option}`)
   return {
     ...(inlineMs === undefined
@@ -129,6 +152,10 @@ export function checkCallPolicy(
     ...(timeoutMs === undefined
       ? {}
       : { timeoutMs: checkDuration(at('timeoutMs'), timeoutMs, { mayBeInfinite: true }) }),
+    ...(attemptTimeoutMs === undefined
+      ? {}
+      : { attemptTimeoutMs: checkDuration(at('attemptTimeoutMs'), attemptTimeoutMs, { mayBeInfinite: true }) }),
+    ...(retry === undefined ? {} : { retry: checkRetry(at('retry'), retry) }),
     ...(onParentEnd === undefined
       ? {}
       : { onParentEnd: checkChoice(at('onParentEnd'), onParentEnd, ['wait', 'cancel', 'detach']) }),
@@ -141,4 +168,47 @@ export function checkCallPolicy(
 /** A key, or the function that gives one for each call. */
 function checkKeySource(name: string, value: unknown): string | KeyFunction<never> {
   return typeof value === 'function' ? (value as KeyFunction<never>) : checkKey(name, value)
+}
+
+/** Each attempt adds two events to a log. */
+const MAX_ATTEMPTS = 1_000
+/** The moments of that many restarts are remembered. */
+const MAX_RESTARTS = 1_000
+
+function checkRetry(name: string, value: unknown): CheckedRetry | false {
+  if (value === false) return false
+  const retry = checkOptionNames(name, value, [
+    'maxAttempts',
+    'baseMs',
+    'factor',
+    'maxMs',
+    'jitter',
+    'maxElapsedMs',
+    'retryIf',
+    'onExhausted',
+  ]) as RetryPolicy
+  const { factor, retryIf, onExhausted } = retry
+  if (factor !== undefined && !(Number.isFinite(factor) && factor >= 1)) {
+    throw badOption(`${name}.factor`, 'a finite number of at least 1', factor)
+  }
+  return Object.freeze({
+    maxAttempts: checkWhole(`${name}.maxAttempts`, orDefault(retry.maxAttempts, 3), { min: 1, max: MAX_ATTEMPTS }),
+    baseMs: checkDuration(`${name}.baseMs`, orDefault(retry.baseMs, 500)),
+    factor: orDefault(factor, 2),
+    maxMs: checkDuration(`${name}.maxMs`, orDefault(retry.maxMs, 30_000)),
+    jitter: checkChoice(`${name}.jitter`, orDefault(retry.jitter, 'full'), ['full', 'none']),
+    maxElapsedMs: checkDuration(`${name}.maxElapsedMs`, orDefault(retry.maxElapsedMs, Infinity), {
+      mayBeInfinite: true,
+    }),
+    retryIf: retryIf === undefined ? undefined : checkFunction(`${name}.retryIf`, retryIf),
+    onExhausted: onExhausted === undefined ? undefined : checkFunction(`${name}.onExhausted`, onExhausted),
+  })
+}
+
+function checkRestarts(name: string, value: unknown): RestartIntensity {
+  const { max, withinMs } = checkOptionNames(name, value, ['max', 'withinMs'])
+  return Object.freeze({
+    max: checkWhole(`${name}.max`, max, { min: 0, max: MAX_RESTARTS }),
+    withinMs: checkDuration(`${name}.withinMs`, withinMs),
+  })
 }

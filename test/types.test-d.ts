@@ -12,6 +12,7 @@ import {
   type Approval,
   type ErrorCode,
   type Operator,
+  type RetryExhausted,
   type RunOutcome,
   type Session,
   type StreamItem,
@@ -200,6 +201,30 @@ export async function refuses(
   defineTool({ run: nothing })
   // @ts-expect-error -- a schema is a Standard Schema
   defineTool({ name: 'tool', input: {}, run: nothing })
+
+  // A retry policy says how, or false.
+  await session.run(length, 'text', { retry: false, attemptTimeoutMs: 5 })
+  defineTool({
+    name: 'tool',
+    run: nothing,
+    policy: {
+      restarts: { max: 3, withinMs: 5_000 },
+      retry: {
+        retryIf: (failure, error) => {
+          expectTypeOf(failure).toEqualTypeOf<TaskFailure>()
+          expectTypeOf(error).toEqualTypeOf<unknown>()
+          return failure.retryable
+        },
+        onExhausted: (_failure, exhausted) => expectTypeOf(exhausted).toEqualTypeOf<RetryExhausted>(),
+      },
+    },
+  })
+  // @ts-expect-error -- true says nothing of how
+  await session.run(length, 'text', { retry: true })
+  // @ts-expect-error -- a filter answers at once
+  await session.run(length, 'text', { retry: { retryIf: async () => true } })
+  // @ts-expect-error -- how often children are tried again is the tool's to say
+  await session.run(length, 'text', { restarts: { max: 3, withinMs: 5_000 } })
 
   // What is handed out is not written to.
   // @ts-expect-error -- records are read

@@ -6,9 +6,12 @@ import type { OnChildFailure } from './lineage.ts'
 export function decideWorkEnd(end: {
   readonly succeeded: boolean
   readonly ownsLiveChildren: boolean
+  /** Another attempt follows. */
+  readonly isRetried: boolean
 }): TaskChartEventType {
   if (end.succeeded) return end.ownsLiveChildren ? 'work.completedWithChildren' : 'work.completed'
-  return end.ownsLiveChildren ? 'work.failedWithChildren' : 'work.failed'
+  if (end.ownsLiveChildren) return 'work.failedWithChildren'
+  return end.isRetried ? 'work.retry' : 'work.failed'
 }
 
 /**

@@ -7,8 +7,18 @@ import type { TaskProgress, TaskRecord, TaskUsage } from './task-record.ts'
 export interface TaskEventData {
   /** The task exists; its code has not been called. Always the first event. */
   'task.queued': { readonly description?: string; readonly metadata?: Readonly<Record<string, unknown>> }
-  /** The tool's code is called. */
+  /** The tool's code is called. The first attempt is number 1; each further one has a `task.retrying` before it. */
   'task.started': { readonly attempt: number }
+  /**
+   * An attempt has failed with everything it owned; the next one begins at `dueAt`, in epoch milliseconds. `abandoned`: its
+   * code ignored its signal and was let go.
+   */
+  'task.retrying': {
+    readonly attempt: number
+    readonly failure: TaskFailure
+    readonly dueAt: number
+    readonly abandoned?: boolean
+  }
   /** A ticket is out: nobody awaits the call inline any more. */
   'task.backgrounded': { readonly reason: 'deadline' | 'request' | 'redirect' | 'wait_ended' | 'question' }
   /** Somebody awaits the call inline again. */
@@ -36,7 +46,10 @@ export interface TaskEventData {
   'task.redirected': { readonly target: string }
   /** The task's own code has succeeded; children still run. */
   'task.finishing': { readonly children: number }
-  /** The signal has fired. Without a cause: its own code has failed, and what it owns is being stopped. */
+  /**
+   * The signal has fired. Without a cause: its own code has failed, and what it owns is being stopped. A task that is tried
+   * again goes on to `task.retrying`.
+   */
   'task.stopping': { readonly stopCause?: StopCause }
   'task.completed': { readonly durationMs: number }
   'task.failed': { readonly durationMs: number; readonly failure: TaskFailure; readonly abandoned?: boolean }
@@ -48,6 +61,7 @@ export type TaskEventType = keyof TaskEventData
 const TYPES: Readonly<Record<TaskEventType, true>> = {
   'task.queued': true,
   'task.started': true,
+  'task.retrying': true,
   'task.backgrounded': true,
   'task.attached': true,
   'task.progress': true,

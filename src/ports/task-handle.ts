@@ -3,6 +3,7 @@ import type { Observable } from 'rxjs'
 import type { OnBusy } from '../../machines/policies/busy-key.ts'
 import type { Correlation, OnParentEnd } from '../../machines/policies/lineage.ts'
 import type { TaskStatus } from '../../machines/vocabulary.ts'
+import type { RetryPolicy } from './retry-policy.ts'
 import type { StreamItem } from './task-event.ts'
 import type { Durability, TaskRecord } from './task-record.ts'
 
@@ -10,6 +11,10 @@ import type { Durability, TaskRecord } from './task-record.ts'
 export interface CallPolicy {
   readonly inlineMs?: number
   readonly timeoutMs?: number
+  /** The limit of one attempt, in milliseconds. @defaultValue the tool's */
+  readonly attemptTimeoutMs?: number
+  /** How this task is tried again, instead of what the tool's policy says; `false` is never. */
+  readonly retry?: RetryPolicy | false
   readonly onParentEnd?: OnParentEnd
   readonly durable?: boolean
   readonly queueMs?: number

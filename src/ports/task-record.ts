@@ -53,7 +53,7 @@ export interface TaskRecord {
   readonly depth: number
   readonly status: TaskStatus
   readonly caller: CallerState
-  /** From 1. */
+  /** The last attempt that has begun, from 1. */
   readonly attempt: number
   readonly epoch: number
   /** Epoch milliseconds, as all moments here. */
@@ -62,15 +62,15 @@ export interface TaskRecord {
   readonly startedAt?: number
   /** Set once the status is final. */
   readonly endedAt?: number
-  /** The moment of the next deadline, while there is one. */
+  /** The moment of the next deadline, while there is one; of the next attempt while the status is `retrying`. */
   readonly dueAt?: number
   /** What the task waits for, oldest first; absent when nothing is open. */
   readonly questions?: readonly OpenQuestion[]
   readonly progress?: TaskProgress
   readonly usage?: TaskUsage
-  /** Set from the moment a stop was signalled. */
+  /** Set from the moment a stop was signalled; gone again if only an attempt was stopped. */
   readonly cause?: StopCause
-  /** Set when the status is `failed`. */
+  /** Set when the status is `failed`; before that, why the last attempt has failed, until the next one begins. */
   readonly failure?: TaskFailure
   /** What the code returned although it had been stopped. */
   readonly partial?: unknown

@@ -2,6 +2,8 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { OnBusy } from '../../machines/policies/busy-key.ts'
 import type { Correlation, OnChildFailure, OnParentEnd } from '../../machines/policies/lineage.ts'
+import type { RestartIntensity } from '../../machines/policies/restarts.ts'
+import type { RetryPolicy } from './retry-policy.ts'
 import type { RunCall, RunOutcome, SpawnCall, TaskHandle } from './task-handle.ts'
 import type { TaskUsage } from './task-record.ts'
 
@@ -29,6 +31,23 @@ export interface ToolPolicy<Input = never> {
    * @defaultValue the supervisor's `timeoutMs`, 1 800 000
    */
   readonly timeoutMs?: number
+  /**
+   * The limit of one attempt, in milliseconds: it stops like any stopped work, and has failed with code `timeout`.
+   * @defaultValue Infinity
+   */
+  readonly attemptTimeoutMs?: number
+  /**
+   * How a task is tried again when an attempt of it has failed; `false` is never. The input is copied for each attempt,
+   * unless a schema made it.
+   * @defaultValue false
+   */
+  readonly retry?: RetryPolicy | false
+  /**
+   * How often the children of a task of this tool may be tried again, all together, within any `withinMs`. Beyond that the
+   * child fails at once and its parent with it, whatever `onChildFailure` says.
+   * @defaultValue no limit
+   */
+  readonly restarts?: RestartIntensity
   /**
    * `auto` follows `inlineMs`; `never` awaits inline for ever; `always` goes to the background at once.
    * @defaultValue 'auto'
@@ -107,12 +126,15 @@ export interface TaskContext {
   readonly owner: string
   /** 0 for a root. */
   readonly depth: number
-  /** From 1. */
+  /** From 1. What the code of an attempt that is over still reports is counted and goes nowhere. */
   readonly attempt: number
   readonly parentId: string | undefined
   readonly rootId: string
   readonly correlation: Correlation | undefined
-  /** Aborts when the task has to stop; its `reason` is a `TaskStoppedError`. Made when first read. */
+  /**
+   * Aborts when the task, or this attempt of it, has to stop; its `reason` is a `TaskStoppedError`. Each attempt has its
+   * own. Made when first read.
+   */
   readonly signal: AbortSignal
   /**
    * Says how far the task is. At most ten a second are kept; the last one always is.

@@ -14,6 +14,10 @@ export interface Counters {
   evictedTasks: number
   /** Tasks let go because their code ignored its signal. */
   abandonedTasks: number
+  /** Attempts let go because their code ignored its signal; their tasks went on to the next one. */
+  abandonedAttempts: number
+  /** Tasks whose next attempt was dropped by a shutdown. */
+  droppedRetries: number
   /** Commits that the store refused. */
   refusedCommits: number
   /** Errors thrown by subscribers. */
@@ -29,6 +33,8 @@ export function createCounters(): Counters {
     cutConsumers: 0,
     evictedTasks: 0,
     abandonedTasks: 0,
+    abandonedAttempts: 0,
+    droppedRetries: 0,
     refusedCommits: 0,
     subscriberErrors: 0,
   }

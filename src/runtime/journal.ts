@@ -1,8 +1,8 @@
 /**
  * The history of tasks: it numbers what happens, has it committed, and makes it public once it is.
  *
- * An ephemeral call has no log. Its lifecycle is numbered and forgotten, its fresh events are kept in a draft; a
- * promotion writes record, lifecycle and draft in one commit. A task of record has at most one commit on its way;
+ * An ephemeral call has no log. Its first start is numbered and forgotten, its fresh events and further attempts are kept
+ * in a draft; a promotion writes record, start and draft in one commit. A task of record has at most one commit on its way;
  * what happens meanwhile goes into the next.
  *
  * 1. Sequence numbers of a task are gapless from 1.
@@ -27,7 +27,7 @@ import {
 import type { Claim, Commit, CommitReply, FeedEntry, OutboxEntry } from '../ports/task-store.ts'
 import type { Settings } from '../options.ts'
 import type { Counters } from './counters.ts'
-import { reportedOf, type LiveTask, type TaskLog } from './live-task.ts'
+import { attemptOf, reportedOf, type LiveTask, type TaskLog } from './live-task.ts'
 import { toStoredRecord } from './stored-record.ts'
 import type { PendingCommit, StoreWriter } from './store-writer.ts'
 
@@ -101,7 +101,7 @@ export function createJournal(parts: {
 
   const number = <Type extends TaskEventType>(task: LiveTask, type: Type, data: TaskEventData[Type]): StoredEvent => {
     task.lastSeq += 1
-    return { seq: task.lastSeq, type, at: clock.now(), epoch: 1, data } as StoredEvent
+    return { seq: task.lastSeq, type, at: clock.now(), epoch: attemptOf(task), data } as StoredEvent
   }
 
   /** Keeps account of fresh events and says how far they have to be trimmed. */
@@ -123,7 +123,7 @@ export function createJournal(parts: {
     trimTo === 0 ? events : events.filter((event) => event.seq > trimTo || !isFreshEventType(event.type))
 
   const appendToDraft = (task: LiveTask, event: StoredEvent, chars: number): void => {
-    if (!isRetold(event.type)) {
+    if (!isRetold(task, event.type)) {
       const reported = reportedOf(task)
       const draft = (reported.draft ??= [])
       draft.push(event)
@@ -290,7 +290,7 @@ export function createJournal(parts: {
     chars = 0,
   ): TaskLog | undefined => {
     const { log } = task
-    if (log === undefined && isRetold(type) && !isWatched(task)) {
+    if (log === undefined && isRetold(task, type) && !isWatched(task)) {
       task.lastSeq += 1
       return undefined
     }
@@ -399,8 +399,9 @@ export function createJournal(parts: {
 }
 
 /** Whether a promotion can tell the event again from what it knows, so that an ephemeral call need not keep it. */
-function isRetold(type: TaskEventType): boolean {
-  return type === 'task.queued' || type === 'task.started' || isFinalEventType(type)
+function isRetold(task: LiveTask, type: TaskEventType): boolean {
+  if (type === 'task.started') return attemptOf(task) === 1
+  return type === 'task.queued' || isFinalEventType(type)
 }
 
 function endsWithFinal(events: readonly StoredEvent[] | undefined): boolean {

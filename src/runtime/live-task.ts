@@ -5,12 +5,15 @@
  * 1. `log` is absent while the call is ephemeral and never goes away again once it is there.
  * 2. `stop` is set when a stop is accepted, `cause` when it is signalled; neither is ever replaced.
  * 3. After the chart is final nothing but the journal touches the task.
+ * 4. `failure`, `thrown`, `value`, `result` and `controller` are those of the last attempt.
  */
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { ActorRefFrom } from 'xstate'
 import type { OnBusy } from '../../machines/policies/busy-key.ts'
 import type { Correlation } from '../../machines/policies/lineage.ts'
 import type { QuestionState } from '../../machines/policies/questions.ts'
+import type { RestartIntensity } from '../../machines/policies/restarts.ts'
+import type { ExhaustedLimit } from '../../machines/policies/retry.ts'
 import type { FreshEvent } from '../../machines/policies/retention.ts'
 import type { TaskMachine } from '../../machines/task.machine.ts'
 import type {
@@ -30,6 +33,7 @@ import type { StoredEvent } from '../ports/task-event.ts'
 import type { OpenQuestion, StoredPolicy, StoredRecord, TaskProgress, TaskUsage } from '../ports/task-record.ts'
 import type { Claim, CommitReply, OutboxEntry } from '../ports/task-store.ts'
 import type { ToolFunction } from '../ports/tool.ts'
+import type { CheckedRetry } from '../tool.ts'
 import type { KeptResult } from './cut-result.ts'
 
 /** How a task's code ended. */
@@ -61,6 +65,8 @@ export interface TaskSpec {
   readonly correlation: Correlation | undefined
   readonly inlineMs: number
   readonly policy: StoredPolicy
+  /** Absent when the call says nothing of its attempts: it has one, and fails with it. */
+  readonly attempts: AttemptPolicy | undefined
   readonly durable: boolean
   /** Among the queued tasks of its owner, the highest goes first. */
   readonly priority: number
@@ -95,6 +101,53 @@ export interface Place {
   reasons: number
   /** It runs although the queue was full: its caller waits for it, however long. */
   readonly isOverdraft: boolean
+}
+
+/** What a call says of its attempts, complete. */
+export interface AttemptPolicy {
+  /** Infinity: as long as the task may run. */
+  readonly attemptTimeoutMs: number
+  readonly retry: CheckedRetry | undefined
+  /** How often the children may be tried again. */
+  readonly restarts: RestartIntensity | undefined
+  /** Nobody knows whether what a schema made can be copied: all attempts get the same. */
+  readonly sharesInput: boolean
+}
+
+/** One call of the code of a task that has attempts. */
+export interface Attempt {
+  readonly kind: 'attempt'
+  readonly task: LiveTask
+  /** From 1. */
+  readonly number: number
+  /** Nothing it does counts any more. */
+  isOver: boolean
+  /** Why its code was told to stop, if only the attempt was. */
+  cause: StopCause | undefined
+  /** Its signal, once it is over and if anybody has read that. */
+  controller: AbortController | undefined
+}
+
+/** What is known of the attempts of a task. */
+export interface TaskAttempts {
+  current: Attempt
+  readonly firstStartedAtMs: number
+  /** What is left of the time of the current attempt, while that stands still. */
+  leftMs: number
+  /** The limit of the attempt, the end of its grace, or the start of the next one: whatever comes next. */
+  moment: Moment | undefined
+  /** What the record says is due next; Infinity when nothing is. */
+  dueAt: number
+  /** When the next attempt is due, once one is decided on and the last is not over yet. */
+  nextAtMs: number | undefined
+  /** Code of the current attempt that has not settled is let go. */
+  isGraceOver: boolean
+  /** Why there is no further attempt. */
+  exhausted: ExhaustedLimit | undefined
+  /** Begins the next attempt, in the async context of the call. */
+  readonly beginNext: (() => void) | undefined
+  /** When its children were tried again, as far back as that counts. */
+  restartsAtMs: readonly number[]
 }
 
 /** Somebody who awaits the call inline. */
@@ -194,7 +247,7 @@ export interface LiveTask extends TreeNode {
   readonly kind: 'task'
   readonly taskId: string
   readonly spec: TaskSpec
-  /** A copy of what the caller gave; let go with the end of the code. */
+  /** A copy of what the caller gave; let go with the end of the code, or of the task when that may be tried again. */
   input: unknown
   readonly parentId: string | undefined
   readonly rootId: string
@@ -220,6 +273,8 @@ export interface LiveTask extends TreeNode {
   deadline: Moment | undefined
   /** Its slot or its place in the queue, where their number is limited. */
   place: Place | undefined
+  /** Made with the first attempt, for tasks whose spec says something of them. */
+  attempts: TaskAttempts | undefined
   callers: Caller | undefined
   controller: AbortController | undefined
   stop: Stop | undefined
@@ -287,6 +342,7 @@ export function createLiveTask(birth: Birth): LiveTask {
     endedAt: undefined,
     deadline: undefined,
     place: undefined,
+    attempts: undefined,
     callers: undefined,
     controller: undefined,
     stop: undefined,
@@ -349,6 +405,22 @@ export function isAttached(task: LiveTask): boolean {
 
 export function isStopping(task: LiveTask): boolean {
   return statusOf(task) === 'stopping'
+}
+
+/** The last attempt that has begun, from 1. */
+export function attemptOf(task: LiveTask): number {
+  return task.attempts === undefined ? 1 : task.attempts.current.number
+}
+
+/** Why its code has to stop: because the task does, or only the attempt. */
+export function currentCauseOf({ cause, attempts }: LiveTask): StopCause | undefined {
+  if (cause !== undefined || attempts === undefined || attempts.current.isOver) return cause
+  return attempts.current.cause
+}
+
+/** Whether another attempt follows as soon as the current one is over. */
+export function isToBeRetried(task: LiveTask): boolean {
+  return task.attempts?.nextAtMs !== undefined
 }
 
 /** The task above, if it still owns this one. */

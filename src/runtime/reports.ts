@@ -2,7 +2,7 @@
  * What a task's code says while it runs: progress, events of its own, output, usage.
  *
  * 1. Progress is paced before it is numbered: one report per `progressMs` is kept, and always the last.
- * 2. What code says after its task is final is counted and goes nowhere.
+ * 2. What code says after its task is final, or its attempt over, is counted and goes nowhere.
  */
 import { TaskError } from '../errors.ts'
 import { partOf } from '../kept-text.ts'
@@ -25,6 +25,8 @@ export interface Reports {
   emit(task: LiveTask, name: string, payload: unknown): void
   output(task: LiveTask, chunk: string): void
   usage(task: LiveTask, used: Partial<TaskUsage>): void
+  /** Counts what came too late. */
+  noteLate(): void
   /** Keeps a report that still waits for its turn. */
   flush(task: LiveTask): void
 }
@@ -120,6 +122,8 @@ export function createReports(parts: {
       reported.usage = Object.freeze({ tokens: before.tokens + tokens, cost: before.cost + cost })
       journal.append(task, 'task.usage', reported.usage)
     },
+
+    noteLate: () => void (counters.lateReports += 1),
 
     flush,
   }

@@ -1,7 +1,8 @@
 /**
  * The end of a supervisor. Each step has a limit of its own:
  *
- * draining: new roots are refused and live tasks may end by themselves, for the `graceMs` of the call.
+ * draining: new roots are refused and live tasks may end by themselves, for the `graceMs` of the call. What is between two
+ * attempts, or would be, is cancelled at once.
  * cancelling: what is left is cancelled, for the supervisor's `graceMs` and twice `commitWaitMs`: once for what children
  * write, once for their parents.
  * flushing: the store answers what it was given and channels take what is on its way, for `commitWaitMs`.
@@ -26,7 +27,7 @@ const LOOK_MS = 10
 export interface ShutdownReport {
   /** Tasks, of those that were live then, that ended by themselves in time, however they ended. */
   readonly completed: number
-  /** Tasks that were cancelled because the grace was over. */
+  /** Tasks that were cancelled because the grace was over, or instead of their next attempt. */
   readonly cancelled: number
   /** Those of the cancelled whose code ignored its signal. */
   readonly abandoned: number
@@ -100,12 +101,15 @@ export function createShutdown(parts: {
 
   const shutDown = async (graceMs: number): Promise<ShutdownReport> => {
     supervisor.drain()
-    const liveAtStart = [...supervisor.live.keys()]
+    const liveAtStart = [...supervisor.live.values()]
     const abandonedBefore = counters.abandonedTasks
+    const droppedBefore = counters.droppedRetries
+    runtime.dropRetries()
     await within(graceMs, whenAllEnded())
 
-    const completed = liveAtStart.filter((taskId) => !supervisor.live.has(taskId)).length
-    const cancelled = supervisor.live.size
+    const gone = liveAtStart.filter(({ taskId }) => !supervisor.live.has(taskId))
+    const completed = gone.filter(({ cause }) => cause?.reason !== 'shutdown').length
+    const cancelled = supervisor.live.size + counters.droppedRetries - droppedBefore
     // The youngest first, as everywhere in a stop.
     const roots = [...supervisor.live.values()].filter((task) => task.above.kind === 'owner').reverse()
     const cancelling = runtime.cancel(roots, { reason: 'shutdown' }, undefined)

@@ -8,7 +8,8 @@
  * 1. A slot that becomes free goes to the next in the queue at once; its code starts in a microtask of its own.
  * 2. Coming back takes a slot at once, also beyond the limit; what is queued starts when the number is below it again.
  *    So nothing that waits for something below it can keep it from running: every finite tree ends.
- * 3. Where nothing is limited a task has no place here, and costs nothing.
+ * 3. Each attempt has a place of its own: what lent the slot of one has no say in that of the next.
+ * 4. Where nothing is limited a task has no place here, and costs nothing.
  */
 import type { AdmissionLimits } from '../../machines/policies/admission.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -30,10 +31,12 @@ export interface Slots {
   enter(task: LiveTask, isOverdraft: boolean): void
   /** Calls back once the task has a slot: at once, or later. */
   whenHeld(task: LiveTask, start: () => void): void
-  /** The task goes on without its slot, for one more reason. */
-  lend(task: LiveTask): void
-  /** One reason less. */
-  takeBack(task: LiveTask): void
+  /** The task goes on without its slot, for one more reason. Gives the place that lends it. */
+  lend(task: LiveTask): Place | undefined
+  /** One reason less for that place. */
+  takeBack(task: LiveTask, lent: Place | undefined): void
+  /** The next attempt of a task takes a slot. */
+  renew(task: LiveTask): void
   /** The task has ended. */
   release(task: LiveTask): void
 }
@@ -109,20 +112,34 @@ export function createSlots(clock: Clock, limits: Pick<AdmissionLimits, 'maxRunn
 
     lend(task) {
       const { place } = task
-      if (place === undefined) return
+      if (place === undefined) return undefined
       place.reasons += 1
-      if (place.state !== 'held') return
+      if (place.state !== 'held') return place
       place.state = 'lent'
       count(task.spec.owner, -1)
       giveFree()
+      return place
     },
 
-    takeBack(task) {
-      const { place } = task
-      if (place === undefined) return
+    takeBack(task, place) {
+      if (place === undefined || place !== task.place || place.reasons === 0) return
       place.reasons -= 1
       if (place.state !== 'lent' || place.reasons > 0) return
       place.state = 'held'
+      count(task.spec.owner, 1)
+    },
+
+    renew(task) {
+      const { place } = task
+      if (place === undefined || place.state !== 'lent') return
+      place.state = 'gone'
+      task.place = {
+        state: 'held',
+        start: undefined,
+        leaveQueue: undefined,
+        reasons: 0,
+        isOverdraft: place.isOverdraft,
+      }
       count(task.spec.owner, 1)
     },
 

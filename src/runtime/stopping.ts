@@ -4,7 +4,8 @@
  * accepted: every task in the trees is marked in one go; from now on nothing starts below them.
  * signalling: the charts are told and the signals fire, deepest first, in slices of `SLICE` tasks a turn. A task that
  * ends before its slice keeps its outcome.
- * settling: a task becomes final once its own code has ended and its children are final.
+ * settling: a task becomes final once its own code has ended and its children are final. One that failed and is tried
+ * again goes on to its next attempt instead; a stop that came meanwhile takes it there.
  * grace over: what has not settled is let go, deepest first.
  *
  * 1. A task takes its first stop and no other.
@@ -22,7 +23,7 @@ import type { Ambient } from './ambient.ts'
 import type { Counters } from './counters.ts'
 import { createFailure } from './failure.ts'
 import type { Journal } from './journal.ts'
-import { isStopping, type LiveTask, type Stop } from './live-task.ts'
+import { isStopping, isToBeRetried, type LiveTask, type Stop } from './live-task.ts'
 import { deepestFirst } from './tree-index.ts'
 
 const SLICE = 1_000
@@ -46,8 +47,12 @@ export interface Stopping {
   accept(order: StopOrder): AcceptedStop
   /** Why a task is stopped that an accepted stop has reached. */
   causeOf(task: LiveTask, stop: Stop): StopCause
-  /** Makes a stopping task final if nothing holds it any more. */
+  /** Makes a stopping task final, or lets it go on to its next attempt, if nothing holds it any more. */
   settle(task: LiveTask): void
+  /** Tells a task of the stop that was accepted for it, unless it is stopping already. */
+  signal(task: LiveTask): void
+  /** Fires the signal of a task's code. */
+  abort(task: LiveTask, cause: StopCause): void
   /** Has to be called for every task that became final. */
   noteEnd(task: LiveTask): void
 }
@@ -66,6 +71,8 @@ export function createStopping(parts: {
   readonly takeUpEnd: (task: LiveTask) => void
   /** What the code of a stopped task has asked gets no answer any more. */
   readonly closeQuestions: (task: LiveTask) => void
+  /** Goes on to the next attempt of a task whose last one is over. */
+  readonly tryLater: (task: LiveTask) => void
 }): Stopping {
   const { clock, deadlines, journal, logger, counters, send } = parts
 
@@ -84,8 +91,10 @@ export function createStopping(parts: {
 
   const settle = (task: LiveTask): void => {
     if (!isStopping(task) || task.childCount > 0 || task.outcome !== undefined) return
+    const isGraceOver = task.stop?.isGraceOver === true || task.attempts?.isGraceOver === true
+    if (!task.ownCodeEnded && !isGraceOver) return
+    if (isToBeRetried(task)) return parts.tryLater(task)
     if (task.ownCodeEnded) return send(task, 'teardown.finished')
-    if (task.stop?.isGraceOver !== true) return
     letGo(task)
     send(task, 'grace.expired')
   }
@@ -180,6 +189,10 @@ export function createStopping(parts: {
     causeOf,
 
     settle,
+
+    signal,
+
+    abort,
 
     noteEnd({ stop }) {
       if (stop === undefined) return

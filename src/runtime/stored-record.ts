@@ -1,6 +1,6 @@
 /** The record of a live task as a store keeps it. */
 import type { OpenQuestion, StoredRecord } from '../ports/task-record.ts'
-import { isAttached, statusOf, type LiveTask } from './live-task.ts'
+import { attemptOf, currentCauseOf, isAttached, statusOf, type LiveTask } from './live-task.ts'
 import { hardDeadlineAt } from './running-time.ts'
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] }
@@ -15,8 +15,8 @@ export function toStoredRecord(task: LiveTask, version: number): StoredRecord {
     depth: task.depth,
     status: statusOf(task),
     caller: isAttached(task) ? 'attached' : 'detached',
-    attempt: 1,
-    epoch: 1,
+    attempt: attemptOf(task),
+    epoch: attemptOf(task),
     createdAt: task.createdAt,
     targets: task.targets,
     version,
@@ -46,7 +46,8 @@ export function toStoredRecord(task: LiveTask, version: number): StoredRecord {
   }
   if (task.reported?.progress !== undefined) record.progress = task.reported.progress
   if (task.reported?.usage !== undefined) record.usage = task.reported.usage
-  if (task.cause !== undefined) record.cause = task.cause
+  const cause = currentCauseOf(task)
+  if (cause !== undefined) record.cause = cause
   if (task.failure !== undefined) record.failure = task.failure
   if (task.result !== undefined) {
     record.resultJson = task.result.json
@@ -66,8 +67,8 @@ export function openQuestionsOf(task: LiveTask): readonly OpenQuestion[] | undef
 
 /** The moment of the next deadline of all, `Infinity` when there is none. */
 function nextDeadlineOf(task: LiveTask, questions: readonly OpenQuestion[] | undefined): number {
-  const { createdAt, startedAt, spec } = task
+  const { createdAt, startedAt, attempts, spec } = task
   if (startedAt === undefined) return createdAt + (spec.policy.queueMs ?? Infinity)
-  if (questions === undefined) return hardDeadlineAt(task, startedAt)
-  return Math.min(...questions.map(({ answerBy }) => answerBy))
+  if (questions !== undefined) return Math.min(...questions.map(({ answerBy }) => answerBy))
+  return attempts === undefined ? hardDeadlineAt(task, startedAt) : attempts.dueAt
 }

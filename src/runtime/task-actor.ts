@@ -2,14 +2,23 @@
  * One task's way from its birth to its end: its chart, and the user's code beside it.
  *
  * start → the code is called → its end, a stop or a deadline → teardown → final → the end is public.
+ *                ↑                                              ↓
+ *                └────────────── the next attempt ← retrying ───┘
  *
  * 1. The code is called once per attempt, outside of any transition, and every way it can end becomes a value here.
- * 2. What ends after the task is final is counted and changes nothing.
+ * 2. What ends after the task is final, or after its attempt is over, is counted and changes nothing.
  * 3. A parent hears of a child's end after the child's end is public, so parents end after their children everywhere.
- * 4. Ends are worked through in a loop, never in a recursion: no tree is too deep.
+ * 4. No attempt begins after a stop was accepted. A stop that comes between two attempts, or while one that failed is torn
+ *    down, ends the task instead.
+ * 5. Ends are worked through in a loop, never in a recursion: no tree is too deep.
  */
 import { decideChildEnd, decideWorkEnd } from '../../machines/policies/work-end.ts'
-import { TASK_CHART_EVENTS, type TaskChartEventType } from '../../machines/vocabulary.ts'
+import {
+  TASK_CHART_EVENTS,
+  type StopCause,
+  type TaskChartEventType,
+  type TaskFailure,
+} from '../../machines/vocabulary.ts'
 import type { Hub } from '../events/hub.ts'
 import type { Settings } from '../options.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -20,12 +29,23 @@ import { finalEventType } from '../ports/task-event.ts'
 import type { Durability } from '../ports/task-record.ts'
 import type { TaskContext } from '../ports/tool.ts'
 import type { Ambient } from './ambient.ts'
+import { createAttempts } from './attempts.ts'
 import { createCallers, type Callers } from './callers.ts'
 import type { Counters } from './counters.ts'
 import { finalDataOf, keepResult, outboxOf } from './endings.ts'
 import { createFailure, toFailure } from './failure.ts'
 import type { Journal } from './journal.ts'
-import { isAttached, isStopping, parentOf, workOf, type CodeOutcome, type LiveTask } from './live-task.ts'
+import {
+  attemptOf,
+  isAttached,
+  isStopping,
+  isToBeRetried,
+  parentOf,
+  statusOf,
+  workOf,
+  type CodeOutcome,
+  type LiveTask,
+} from './live-task.ts'
 import { createQuestionDesk, type QuestionDesk } from './questions.ts'
 import type { Reports } from './reports.ts'
 import { createRunningTime } from './running-time.ts'
@@ -56,6 +76,8 @@ export interface TaskActors {
   endQueued(task: LiveTask): void
   /** Takes a task out that the store did not admit, and tells everybody who counts on its end. */
   dropUnstarted(task: LiveTask): void
+  /** Cancels what is between two attempts, because the supervisor drains. */
+  dropRetries(): void
 }
 
 const CHART_EVENTS = Object.fromEntries(TASK_CHART_EVENTS.map((type) => [type, Object.freeze({ type })])) as {
@@ -74,6 +96,7 @@ export function createTaskActors(parts: {
   readonly settings: Settings
   readonly durability: Durability
   readonly createId: IdSource
+  readonly random01: () => number
   readonly ambient: Ambient
   readonly reports: Reports
   readonly graceMs: number
@@ -105,6 +128,13 @@ export function createTaskActors(parts: {
     send,
     takeUpEnd: (task) => takeUpEnd(task),
     closeQuestions: (task) => questions.close(task),
+    tryLater: (task) => tryLater(task),
+  })
+  const attempts = createAttempts({
+    ...parts,
+    onDue: (task) => beginNext(task),
+    onTimeout: (task) => endAttemptTime(task),
+    onGraceOver: stopping.settle,
   })
 
   /** What children do when their parent's code has succeeded or failed. */
@@ -118,9 +148,16 @@ export function createTaskActors(parts: {
     return toCancel
   }
 
-  const cancelChildren = (task: LiveTask, children: readonly LiveTask[]): void => {
-    if (children.length === 0) return
-    stopping.accept({ roots: children, cause: { reason: 'parent', actor: task.taskId }, rootEvent: 'task.cancel' })
+  /** Calls back once the signals are out. */
+  const cancelChildren = (
+    task: LiveTask,
+    children: readonly LiveTask[],
+    whenSignalled = (): void => undefined,
+  ): void => {
+    if (children.length === 0) return whenSignalled()
+    stopping
+      .accept({ roots: children, cause: { reason: 'parent', actor: task.taskId }, rootEvent: 'task.cancel' })
+      .whenSignalled(whenSignalled)
   }
 
   const succeed = (task: LiveTask, value: unknown): void => {
@@ -128,7 +165,7 @@ export function createTaskActors(parts: {
     if (refusal !== undefined) return fail(task, refusal, undefined)
     task.value = value
     const toCancel = settleChildren(task, true)
-    const event = decideWorkEnd({ succeeded: true, ownsLiveChildren: task.childCount > 0 })
+    const event = decideWorkEnd({ succeeded: true, ownsLiveChildren: task.childCount > 0, isRetried: false })
     if (event === 'work.completed') callers.reattachBeforeEnd(task)
     send(task, event)
     if (event === 'work.completed') return
@@ -139,17 +176,79 @@ export function createTaskActors(parts: {
     cancelChildren(task, toCancel)
   }
 
-  const fail = (task: LiveTask, failure: ReturnType<typeof createFailure>, thrown: unknown): void => {
+  const fail = (task: LiveTask, failure: TaskFailure, thrown: unknown): void => {
+    const next = attempts.decideNext(task, failure, thrown)
+    if (next.kind === 'overtaken') return
+    if (next.kind === 'retry') attempts.planNext(task, next.delayMs)
     task.failure ??= failure
     task.thrown = thrown
     const toCancel = settleChildren(task, false)
-    const event = decideWorkEnd({ succeeded: false, ownsLiveChildren: task.childCount > 0 })
+    const isRetried = next.kind === 'retry'
+    const event = decideWorkEnd({ succeeded: false, ownsLiveChildren: task.childCount > 0, isRetried })
+    if (event === 'work.retry') return tryLater(task)
     if (event === 'work.failed') callers.reattachBeforeEnd(task)
     send(task, event)
     if (event === 'work.failed') return
-    turns.lend(task)
+    if (isRetried) rest(task)
+    else turns.lend(task)
     journal.append(task, 'task.stopping', {})
     cancelChildren(task, toCancel)
+  }
+
+  /** An attempt has failed though its code may still run: its time is over, or a child has failed. */
+  const failAttempt = (
+    task: LiveTask,
+    failed: { readonly failure: TaskFailure; readonly cause: StopCause; readonly event: TaskChartEventType },
+  ): void => {
+    const { failure, cause, event } = failed
+    const next = attempts.decideNext(task, failure, undefined)
+    if (next.kind === 'overtaken') return
+    task.failure ??= failure
+    if (next.kind === 'fail') {
+      stopping.accept({ roots: [task], cause, rootEvent: event })
+      return
+    }
+    attempts.planNext(task, next.delayMs)
+    const attempt = task.attempts?.current
+    const toCancel = settleChildren(task, false)
+    send(task, event)
+    stopClocks(task)
+    questions.close(task)
+    attempts.armGrace(task, Object.freeze(cause))
+    journal.append(task, 'task.stopping', { stopCause: cause })
+    cancelChildren(task, toCancel, () => {
+      if (attempt?.isOver === false && !task.ownCodeEnded) stopping.abort(task, cause)
+      stopping.settle(task)
+    })
+  }
+
+  /** The attempt is over with all it owned. */
+  const tryLater = (task: LiveTask): void => {
+    rest(task)
+    send(task, 'work.retry')
+    reports.flush(task)
+    // Each of these is told to subscribers, who may stop the task.
+    if (task.finalStatus !== undefined) return
+    const failure = task.failure ?? createFailure('interrupted', 'The attempt was lost.')
+    journal.append(task, 'task.retrying', attempts.toNext(task, failure))
+    if (task.finalStatus !== undefined) return
+    if (task.stop !== undefined) stopping.signal(task)
+    else if (supervisor.phase() !== 'accepting') dropRetry(task)
+  }
+
+  const dropRetry = (task: LiveTask): void => {
+    counters.droppedRetries += 1
+    stopping.accept({ roots: [task], cause: { reason: 'shutdown' }, rootEvent: 'task.cancel' })
+  }
+
+  const endAttemptTime = (task: LiveTask): void => {
+    takeUpEnd(task)
+    if (workOf(task) !== 'running' || task.stop !== undefined) return
+    failAttempt(task, {
+      failure: createFailure('timeout', 'The attempt took longer than it may.'),
+      cause: { reason: 'timeout' },
+      event: 'deadline.attempt',
+    })
   }
 
   /** Ends of code have their turns: many that come at once are worked through in slices. */
@@ -163,7 +262,7 @@ export function createTaskActors(parts: {
     if (outcome === undefined) return
     task.outcome = undefined
     task.ownCodeEnded = true
-    task.input = undefined
+    if (task.spec.attempts?.retry === undefined) task.input = undefined
     questions.close(task)
     if (task.finalStatus !== undefined) {
       counters.lateOutcomes += 1
@@ -171,7 +270,7 @@ export function createTaskActors(parts: {
     }
     if (isStopping(task)) {
       // What a stopped task returned is kept if it can be; that it cannot is no failure of its own.
-      if ('value' in outcome) keepResult(task, outcome.value, retention)
+      if ('value' in outcome && !isToBeRetried(task)) keepResult(task, outcome.value, retention)
       stopping.settle(task)
     } else if ('value' in outcome) succeed(task, outcome.value)
     else fail(task, toFailure('tool_error', outcome.thrown), outcome.thrown)
@@ -185,15 +284,22 @@ export function createTaskActors(parts: {
     onOver: (task) => stopping.accept({ roots: [task], cause: { reason: 'timeout' }, rootEvent: 'deadline.hard' }),
   })
 
-  /** The task has left `running` and will come back: meanwhile others may have its slot. */
+  /** The task runs from now on, after a rest if it had one. */
+  const goOn = (task: LiveTask): void => {
+    turns.takeBack(task, task.place)
+    runningTime.goOn(task)
+    attempts.goOn(task)
+  }
+
+  /** The task does not run any more, for the time being: its clocks stand still, and others may have its slot. */
   const rest = (task: LiveTask): void => {
-    runningTime.standStill(task)
+    stopClocks(task)
     turns.lend(task)
   }
 
-  const goOn = (task: LiveTask): void => {
-    turns.takeBack(task)
-    runningTime.goOn(task)
+  const stopClocks = (task: LiveTask): void => {
+    runningTime.standStill(task)
+    attempts.standStill(task)
   }
 
   const questions = createQuestionDesk({ clock, deadlines, journal, callers, send, rest, goOn, takeUpEnd })
@@ -219,20 +325,48 @@ export function createTaskActors(parts: {
     // Cancelled while it was queued, by a subscriber or by the code above.
     if (task.finalStatus !== undefined) return
     if (task.stop !== undefined) return endUnstarted(task)
+    callAttempt(task)
+  }
+
+  /** The delay after a failed attempt has passed. */
+  const beginNext = (task: LiveTask): void => {
+    // A stop that was accepted is on its way.
+    if (task.finalStatus !== undefined || task.stop !== undefined) return
+    task.failure = undefined
+    task.thrown = undefined
+    task.value = undefined
+    task.result = undefined
+    task.ownCodeEnded = false
+    turns.renew(task)
+    callAttempt(task)
+  }
+
+  const callAttempt = (task: LiveTask): void => {
+    attempts.begin(task)
     send(task, 'work.started')
-    task.startedAt = clock.now()
-    journal.append(task, 'task.started', { attempt: 1 })
+    task.startedAt ??= clock.now()
+    journal.append(task, 'task.started', { attempt: attemptOf(task) })
     // A subscriber may have stopped it on hearing of its start.
     if (isStopping(task)) {
       task.ownCodeEnded = true
       return stopping.settle(task)
     }
-    runningTime.goOn(task)
+    goOn(task)
     startsUnderWay += 1
     try {
-      callCode(task, parts.ambient, parts.contextOf(task), endCode)
+      callCode(task, parts.ambient, parts.contextOf(task), endOf(task))
     } finally {
       startsUnderWay -= 1
+    }
+  }
+
+  /** Where the end of an attempt's code goes: nowhere once that attempt is over. */
+  const endOf = ({ attempts: counted }: LiveTask): typeof endCode => {
+    if (counted === undefined) return endCode
+    const { current } = counted
+    return (task, outcome) => {
+      if (current.isOver) counters.lateOutcomes += 1
+      else endCode(task, outcome)
     }
   }
 
@@ -255,6 +389,10 @@ export function createTaskActors(parts: {
     if (task.finalStatus === undefined) return
     task.endedAt = clock.now()
     runningTime.end(task)
+    attempts.end(task)
+    task.input = undefined
+    // Only an attempt has failed.
+    if (task.finalStatus === 'cancelled') task.failure = undefined
     reports.flush(task)
     stopping.noteEnd(task)
     turns.noteFinal(task)
@@ -267,6 +405,7 @@ export function createTaskActors(parts: {
     callers.answerAll(task, isSaved)
     if (!isSaved && task.log !== undefined) hub.releaseEnd(toStoredRecord(task, task.log.version))
     tellEnd(task, parent)
+    attempts.tellExhausted(task)
   }
 
   const dropUnstarted = (task: LiveTask): void => {
@@ -300,22 +439,40 @@ export function createTaskActors(parts: {
     const event = decideChildEnd({
       work,
       childFailed: child.finalStatus === 'failed',
-      onChildFailure: parent.spec.policy.onChildFailure,
+      // Restarts that are too many are not for a parent to ignore.
+      onChildFailure: child.attempts?.exhausted === 'restarts' ? 'fail' : parent.spec.policy.onChildFailure,
       ownsLiveChildren: parent.childCount > 0,
       ownCodeEnded: parent.ownCodeEnded,
     })
-    // Its own code still runs; whether it is let go is a matter of the grace.
-    if (event === undefined) return stopping.settle(parent)
+    // Its own code may still run; whether it is let go is a matter of the grace.
+    if (event === undefined || event === 'teardown.finished') return stopping.settle(parent)
     if (event === 'child.failed') {
+      // What its code has ended with came first.
+      takeUpEnd(parent)
+      if (workOf(parent) !== work) return hearOfChild(parent, child)
       // A stop that was accepted before goes first, though its signal may still be on its way.
       if (parent.stop !== undefined) return
-      parent.failure ??= createFailure('child_failed', 'A child has failed.', child.failure)
-      stopping.accept({ roots: [parent], cause: { reason: 'child_failed', actor: child.taskId }, rootEvent: event })
-      return
+      return failAttempt(parent, {
+        failure: createFailure('child_failed', 'A child has failed.', child.failure),
+        cause: { reason: 'child_failed', actor: child.taskId },
+        event,
+      })
     }
     if (event === 'children.settled') callers.reattachBeforeEnd(parent)
     send(parent, event)
   }
 
-  return { callers, stopping, questions, send, start, endQueued, endUnstarted, dropUnstarted }
+  return {
+    callers,
+    stopping,
+    questions,
+    send,
+    start,
+    endQueued,
+    endUnstarted,
+    dropUnstarted,
+    dropRetries: () => {
+      for (const task of supervisor.live.values()) if (statusOf(task) === 'retrying') dropRetry(task)
+    },
+  }
 }

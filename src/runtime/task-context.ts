@@ -1,11 +1,11 @@
 /** What a tool's code gets. Everything in it is about the one task. */
-import { TaskStoppedError } from '../errors.ts'
+import { ParentStoppingError, TaskStoppedError } from '../errors.ts'
 import type { Correlation } from '../../machines/policies/lineage.ts'
 import type { TaskDoor } from '../ports/task-door.ts'
 import type { RunCall, RunOutcome, SpawnCall, TaskHandle } from '../ports/task-handle.ts'
 import type { TaskUsage } from '../ports/task-record.ts'
 import type { AskOptions, ProgressReport, Tool, TaskContext } from '../ports/tool.ts'
-import { isStopping, type LiveTask } from './live-task.ts'
+import { currentCauseOf, isStopping, type Attempt, type LiveTask } from './live-task.ts'
 import type { QuestionDesk } from './questions.ts'
 import type { Reports } from './reports.ts'
 
@@ -13,6 +13,8 @@ export interface TaskContexts {
   contextOf(task: LiveTask): TaskContext
   /** The task behind a context that was made here. */
   taskOf(context: TaskContext | undefined): LiveTask | undefined
+  /** Whether it belongs to an attempt that is over, though its task may live. */
+  isOver(context: TaskContext | undefined): boolean
 }
 
 export function createTaskContexts(parts: {
@@ -23,14 +25,27 @@ export function createTaskContexts(parts: {
 }): TaskContexts {
   /** A class, because every task has one: what all share stands on the prototype. */
   class Context implements TaskContext {
-    readonly #task: LiveTask
+    /** The task, or its attempt where it has those. */
+    readonly #of: LiveTask | Attempt
 
-    constructor(task: LiveTask) {
-      this.#task = task
+    constructor(of: LiveTask | Attempt) {
+      this.#of = of
+    }
+
+    get #task(): LiveTask {
+      return this.#of.kind === 'attempt' ? this.#of.task : this.#of
+    }
+
+    get #isOver(): boolean {
+      return this.#of.kind === 'attempt' && this.#of.isOver
     }
 
     static taskOf(context: Context): LiveTask {
       return context.#task
+    }
+
+    static isOver(context: Context): boolean {
+      return context.#isOver
     }
 
     get taskId(): string {
@@ -46,7 +61,7 @@ export function createTaskContexts(parts: {
     }
 
     get attempt(): number {
-      return 1
+      return this.#of.kind === 'attempt' ? this.#of.number : 1
     }
 
     get parentId(): string | undefined {
@@ -62,37 +77,45 @@ export function createTaskContexts(parts: {
     }
 
     get signal(): AbortSignal {
+      if (this.#of.kind === 'attempt' && this.#of.isOver) return signalOfOver(this.#of)
       const task = this.#task
       if (task.controller === undefined) {
+        const cause = currentCauseOf(task)
         task.controller = new AbortController()
-        if (task.cause !== undefined && (isStopping(task) || task.finalStatus !== undefined)) {
-          task.controller.abort(new TaskStoppedError(task.taskId, task.cause))
+        if (cause !== undefined && (isStopping(task) || task.finalStatus !== undefined)) {
+          task.controller.abort(new TaskStoppedError(task.taskId, cause))
         }
       }
       return task.controller.signal
     }
 
     progress(report: ProgressReport): void {
+      if (this.#isOver) return parts.reports.noteLate()
       parts.reports.progress(this.#task, report)
     }
 
     emit(name: string, payload?: unknown): void {
+      if (this.#isOver) return parts.reports.noteLate()
       parts.reports.emit(this.#task, name, payload)
     }
 
     output(chunk: string): void {
+      if (this.#isOver) return parts.reports.noteLate()
       parts.reports.output(this.#task, chunk)
     }
 
     holdKey(key: string): Promise<void> {
+      if (this.#isOver) return Promise.reject(new ParentStoppingError(this.taskId))
       return parts.holdKey(this.#task, key)
     }
 
     usage(used: Partial<TaskUsage>): void {
+      if (this.#isOver) return parts.reports.noteLate()
       parts.reports.usage(this.#task, used)
     }
 
     ask<Answer>(key: string, question: unknown, options?: AskOptions<Answer>): Promise<Answer> {
+      if (this.#isOver) return Promise.reject(new ParentStoppingError(this.taskId))
       return parts.questions().ask(this.#task, key, question, options) as Promise<Answer>
     }
 
@@ -101,6 +124,7 @@ export function createTaskContexts(parts: {
       input?: Input,
       options?: RunCall,
     ): Promise<RunOutcome<Awaited<Output>>> {
+      if (this.#isOver) return Promise.reject(new ParentStoppingError(this.taskId))
       const call = {
         parentId: this.#task.taskId,
         owner: this.#task.spec.owner,
@@ -116,6 +140,7 @@ export function createTaskContexts(parts: {
       input?: Input,
       options?: SpawnCall,
     ): Promise<TaskHandle<Awaited<Output>>> {
+      if (this.#isOver) return Promise.reject(new ParentStoppingError(this.taskId))
       const call = {
         parentId: this.#task.taskId,
         owner: this.#task.spec.owner,
@@ -131,7 +156,17 @@ export function createTaskContexts(parts: {
   Object.defineProperty(Context.prototype, 'constructor', { value: Object })
 
   return {
-    contextOf: (task) => new Context(task),
+    contextOf: (task) => new Context(task.attempts === undefined ? task : task.attempts.current),
     taskOf: (context) => (context instanceof Context ? Context.taskOf(context) : undefined),
+    isOver: (context) => context instanceof Context && Context.isOver(context),
   }
+}
+
+/** The signal of an attempt that is over: it has fired if the attempt was stopped, and never will if it ended by itself. */
+function signalOfOver(attempt: Attempt): AbortSignal {
+  if (attempt.controller === undefined) {
+    attempt.controller = new AbortController()
+    if (attempt.cause !== undefined) attempt.controller.abort(new TaskStoppedError(attempt.task.taskId, attempt.cause))
+  }
+  return attempt.controller.signal
 }

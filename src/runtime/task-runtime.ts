@@ -68,6 +68,8 @@ export interface TaskRuntime {
   /** Resolves once all of them are final and their ends are public. */
   whenAllEnded(tasks: readonly LiveTask[]): Promise<void>
   closeRun(owner: string, runId: string): void
+  /** Cancels what is between two attempts. Nothing is tried again once the supervisor drains. */
+  dropRetries(): void
   background(task: LiveTask): Promise<Ticket>
   attach(
     task: LiveTask,
@@ -82,7 +84,7 @@ export interface TaskRuntime {
   answer(task: LiveTask, given: GivenAnswer): Promise<void>
   /** Makes an ephemeral call one of record. */
   promote(task: LiveTask): void
-  /** The task whose code is running now. @throws `parent_stopping` when that task has ended */
+  /** The task whose code is running now. @throws `parent_stopping` when that task, or its attempt, has ended */
   runningTask(): LiveTask | undefined
   /** Whether a live task's code is running now. */
   isInside(): boolean
@@ -271,21 +273,23 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     reject: (error: unknown) => void,
   ): { resolve: typeof resolve; reject: typeof reject } => {
     if (waiter === undefined) return { resolve, reject }
-    turns.lend(waiter)
+    const lent = turns.lend(waiter)
     const after =
       <Answer>(answer: (given: Answer) => void) =>
       (given: Answer): void => {
-        turns.takeBack(waiter)
+        turns.takeBack(waiter, lent)
         answer(given)
       }
     return { resolve: after(resolve), reject: after(reject) }
   }
 
   const runningTask = (): LiveTask | undefined => {
-    const task = contexts.taskOf(parts.ambient.current())
-    if (task === undefined || supervisor.live.has(task.taskId)) return task
-    if (task.finalStatus !== undefined) throw new ParentStoppingError(task.taskId)
-    return undefined
+    const context = parts.ambient.current()
+    const task = contexts.taskOf(context)
+    if (task === undefined) return undefined
+    if (task.finalStatus !== undefined && !supervisor.live.has(task.taskId)) throw new ParentStoppingError(task.taskId)
+    if (contexts.isOver(context)) throw new ParentStoppingError(task.taskId)
+    return supervisor.live.has(task.taskId) ? task : undefined
   }
 
   return {
@@ -325,6 +329,7 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
       }),
 
     closeRun: admission.closeRun,
+    dropRetries: actors.dropRetries,
 
     background: (task) =>
       new Promise((resolve) => {

@@ -5,7 +5,7 @@
 import type { Deadlines } from '../ports/deadlines.ts'
 import { inItsContext } from './ambient.ts'
 import type { Keys } from './keys.ts'
-import type { LiveTask } from './live-task.ts'
+import type { LiveTask, Place } from './live-task.ts'
 import type { Slots } from './slots.ts'
 
 export interface Turns {
@@ -19,9 +19,14 @@ export interface Turns {
   enter(task: LiveTask, isOverdraft: boolean): void
   /** Calls back once an admitted task may run: at once, or later. */
   whenMayRun(task: LiveTask, run: () => void): void
-  /** The task waits for something else: until `takeBack`, others may have its slot. Both may be nested. */
-  lend(task: LiveTask): void
-  takeBack(task: LiveTask): void
+  /**
+   * The task waits for something else: others may have its slot until `takeBack` is called with what this gave. Both may
+   * be nested.
+   */
+  lend(task: LiveTask): Place | undefined
+  takeBack(task: LiveTask, lent: Place | undefined): void
+  /** The next attempt of a task that has lent its slot begins: it has one again, also beyond the limit. */
+  renew(task: LiveTask): void
   /** The task is final: it needs no slot any more. */
   noteFinal(task: LiveTask): void
   /** Its end is public, or it never came to be: its keys are free. */
@@ -80,6 +85,7 @@ export function createTurns(parts: {
 
     lend: slots.lend,
     takeBack: slots.takeBack,
+    renew: slots.renew,
     noteFinal: slots.release,
     noteGone: keys.release,
     waitingForKeysOf: keys.waitingFor,

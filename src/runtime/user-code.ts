@@ -3,6 +3,13 @@ import type { TaskContext } from '../ports/tool.ts'
 import type { Ambient } from './ambient.ts'
 import type { CodeOutcome, LiveTask } from './live-task.ts'
 
+/** What the code gets: what the caller gave, and where it may be called again, a copy of that. */
+function inputOf({ input, spec }: LiveTask): unknown {
+  if (spec.attempts?.retry === undefined || spec.attempts.sharesInput) return input
+  // It was copied at the call, so it can be copied again.
+  return structuredClone(input)
+}
+
 /** Calls the code of a task as itself, and `onEnd` once, at the latest when what it returned has settled. */
 export function callCode(
   task: LiveTask,
@@ -10,13 +17,14 @@ export function callCode(
   context: TaskContext,
   onEnd: (task: LiveTask, outcome: CodeOutcome) => void,
 ): void {
+  const input = inputOf(task)
   // Called without a receiver: the spec is none of its business.
   const { run } = task.spec
   let value: unknown
   let promise: Promise<unknown> | undefined
   try {
     ambient.enter(context, () => {
-      value = run(task.input as never, context)
+      value = run(input as never, context)
       // Inside, because a lazy thenable does its work when it is first asked.
       promise = toPromise(value)
     })

@@ -48,9 +48,9 @@ export function createWaits(parts: {
       throw new TaskError('wait_cycle', 'The task would wait for its own end.', { taskId: waiter.taskId })
     }
     for (const task of tasks) (task.awaitedBy ??= new Set()).add(waiter)
-    turns.lend(waiter)
+    const lent = turns.lend(waiter)
     return () => {
-      turns.takeBack(waiter)
+      turns.takeBack(waiter, lent)
       for (const task of tasks) task.awaitedBy?.delete(waiter)
     }
   }

@@ -4,17 +4,26 @@
  * 1. The sequence numbers of a task are gapless from its first event on, apart from gaps that were announced.
  * 2. A task has at most one terminal event, and nothing of it follows. A complete log has one of every task.
  * 3. A task's log begins with `task.queued` as number 1, unless the log is declared partial.
- * 4. A parent's terminal event comes after those of the children it owns.
- * 5. Once a task is stopping or final, nothing below it starts.
+ * 4. A parent's terminal event comes after those of the children it owns, and so does the end of each attempt of it.
+ * 5. While a task is stopping or retrying, and once it is final, nothing below it starts.
  * 6. A task lies one deeper than its parent and in the same tree.
- * 7. Numbers that must not go back do not: `epoch`, and `attempt` of `task.started`.
- * 8. A question is settled once and after it was asked, its key is asked once, and `task.resumed` follows the last one.
+ * 7. `epoch` does not go back. Attempts start in the order of their numbers, from 1 without a hole, and `task.retrying`
+ *    names the one that started last.
+ * 8. From `task.retrying` to the next `task.started` none of the task's code runs: it reports nothing, and all it can become
+ *    is failed or cancelled.
+ * 9. A question is settled once and after it was asked, its key is asked once, and `task.resumed` follows the last one.
  */
-import { isFinalEventType, isTaskEvent, type StreamItem, type TaskEvent } from '../ports/task-event.ts'
+import {
+  isFinalEventType,
+  isFreshEventType,
+  isTaskEvent,
+  type StreamItem,
+  type TaskEvent,
+} from '../ports/task-event.ts'
 
 export interface LawBreach {
   /** The number of the law, as in the list of this file. */
-  readonly law: 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8
+  readonly law: 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9
   readonly taskId: string
   readonly message: string
 }
@@ -36,7 +45,7 @@ interface Seen {
   lastSeq: number
   epoch: number
   attempt: number
-  state: 'live' | 'stopping' | 'final'
+  state: 'live' | 'stopping' | 'retrying' | 'final'
   /** Whether the question with this key is open; absent as long as nothing was asked. */
   questions?: Map<string, boolean>
 }
@@ -101,8 +110,30 @@ export function verifyLog(items: readonly StreamItem[], options: VerifyOptions =
   const checkStart = (event: Extract<TaskEvent, { type: 'task.started' }>, seen: Seen): void => {
     const stopped = stoppedAbove(seen)
     if (stopped !== undefined) report(5, event, `started below ${stopped.taskId}, which was ${stopped.state}`)
-    if (event.attempt <= seen.attempt) report(7, event, `attempt ${event.attempt} follows attempt ${seen.attempt}`)
+    const mayLackSome = hasAnnouncedGap || (isPartial && seen.attempt === 0)
+    if (event.attempt !== seen.attempt + 1 && !(mayLackSome && event.attempt > seen.attempt)) {
+      report(7, event, `attempt ${event.attempt} follows attempt ${seen.attempt}`)
+    }
     seen.attempt = event.attempt
+    seen.state = 'live'
+  }
+
+  const checkChildren = (event: TaskEvent, what: string): void => {
+    for (const child of tasks.values()) {
+      if (child.parentId === event.taskId && child.state !== 'final' && !detached.has(child.taskId)) {
+        report(4, event, `${what} before its child ${child.taskId}`)
+      }
+    }
+  }
+
+  const checkRetry = (event: Extract<TaskEvent, { type: 'task.retrying' }>, seen: Seen): void => {
+    const mayLackSome = hasAnnouncedGap || isPartial
+    if (event.attempt !== seen.attempt && !(mayLackSome && event.attempt > seen.attempt)) {
+      report(7, event, `the end of attempt ${event.attempt} follows the start of attempt ${seen.attempt}`)
+    }
+    checkChildren(event, 'its attempt ended')
+    seen.attempt = event.attempt
+    seen.state = 'retrying'
   }
 
   const isOpen = ([, open]: readonly [string, boolean]): boolean => open
@@ -113,24 +144,20 @@ export function verifyLog(items: readonly StreamItem[], options: VerifyOptions =
   ): void => {
     const questions = (seen.questions ??= new Map<string, boolean>())
     if (event.type === 'task.resumed') {
-      if ([...questions].some(isOpen)) report(8, event, 'resumed with a question open')
+      if ([...questions].some(isOpen)) report(9, event, 'resumed with a question open')
     } else if (event.type === 'task.asked') {
-      if (questions.has(event.key)) report(8, event, `asked with the key ${event.key} again`)
+      if (questions.has(event.key)) report(9, event, `asked with the key ${event.key} again`)
       questions.set(event.key, true)
     } else {
       // A log that begins in the middle of a task may know no question of it.
       const known = questions.get(event.key) ?? (isPartial || hasAnnouncedGap)
-      if (!known) report(8, event, `the question ${event.key} is not open`)
+      if (!known) report(9, event, `the question ${event.key} is not open`)
       questions.set(event.key, false)
     }
   }
 
   const checkEnd = (event: TaskEvent, seen: Seen): void => {
-    for (const child of tasks.values()) {
-      if (child.parentId === event.taskId && child.state !== 'final' && !detached.has(child.taskId)) {
-        report(4, event, `ended before its child ${child.taskId}`)
-      }
-    }
+    checkChildren(event, 'ended')
     seen.state = 'final'
   }
 
@@ -142,8 +169,10 @@ export function verifyLog(items: readonly StreamItem[], options: VerifyOptions =
     const known = tasks.get(item.taskId)
     const seen = known ?? meet(item)
     if (known !== undefined) checkNumbers(item, known)
+    if (seen.state === 'retrying' && isSaidByCode(item)) report(8, item, `${item.type} between two attempts`)
     if (seen.state === 'final') report(2, item, `${item.type} follows the terminal event`)
     else if (item.type === 'task.started') checkStart(item, seen)
+    else if (item.type === 'task.retrying') checkRetry(item, seen)
     else if (item.type === 'task.stopping') seen.state = 'stopping'
     else if (item.type === 'task.asked' || item.type === 'task.answered' || item.type === 'task.resumed')
       checkQuestion(item, seen)
@@ -155,4 +184,11 @@ export function verifyLog(items: readonly StreamItem[], options: VerifyOptions =
     }
   }
   return breaches
+}
+
+/** Whether only code that runs, or has just run, brings such an event about. */
+function isSaidByCode({ type }: TaskEvent): boolean {
+  if (type === 'task.retrying' || type === 'task.stopping' || type === 'task.finishing') return true
+  if (type === 'task.asked' || type === 'task.answered' || type === 'task.resumed') return true
+  return type === 'task.completed' || isFreshEventType(type)
 }

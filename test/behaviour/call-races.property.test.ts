@@ -3,38 +3,18 @@ import {
   callbackChannel,
   createTaskSupervisor,
   isTaskEvent,
-  memoryStore,
-  type Commit,
-  type CommitReply,
   type OutboxEntry,
   type StreamItem,
   type TaskHandle,
   type TaskStatus,
-  type TaskStore,
 } from 'outlive'
 import { controllableTool, createManualClock, passTurns, sequentialIds, verifyLog } from 'outlive/testing'
 import { expect, inject, test } from 'vitest'
 import { recordingStore } from '../support/recording-store.ts'
+import { scheduledStore, type ReplyOrder } from '../support/scheduled-store.ts'
 import { seededRandom, setup, watch } from '../support/setup.ts'
 
-/** How a store that is driven by a scheduler takes and answers its commits. */
-type ReplyOrder = 'at once' | 'effect at once, reply late' | 'effect and reply late'
-
 const isFinalEventType = (type: string): boolean => ['task.completed', 'task.failed', 'task.cancelled'].includes(type)
-
-function scheduledStore(scheduler: fc.Scheduler, order: ReplyOrder): TaskStore {
-  const inner = memoryStore()
-  if (order === 'at once') return inner
-  return {
-    ...inner,
-    async commit(commit: Commit): Promise<CommitReply> {
-      if (order === 'effect and reply late') await scheduler.schedule(Promise.resolve(), 'store takes effect')
-      const reply = await inner.commit(commit)
-      await scheduler.schedule(Promise.resolve(), 'store replies')
-      return reply
-    },
-  }
-}
 
 const ACTIONS = ['complete', 'fail', 'cancel', 'deadline', 'shutdown', 'background', 'attach', 'redirect'] as const
 type Action = (typeof ACTIONS)[number]

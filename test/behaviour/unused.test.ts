@@ -1,7 +1,7 @@
 import { memoryStore, type TaskContext } from 'outlive'
 import { afterEach, expect, test, vi } from 'vitest'
 import { recordingStore } from '../support/recording-store.ts'
-import { setup } from '../support/setup.ts'
+import { setup, watch } from '../support/setup.ts'
 
 // What a call does not use, it does not pay for: told by counts, which are the same on every machine.
 
@@ -66,4 +66,21 @@ test('an inline call writes nothing, and a background task with nothing to say t
   await (await ann.spawn(async () => 1)).wait()
   await settle()
   expect(store.written()).toEqual([['task.queued'], ['task.started'], ['task.completed']])
+})
+
+test('a call that is tried once has its input copied once', async () => {
+  const copy = vi.fn<typeof structuredClone>(structuredClone)
+  vi.stubGlobal('structuredClone', copy)
+  const { ann, advance } = setup()
+  await ann.run((input: { n: number }) => input.n, { n: 1 }, { attemptTimeoutMs: 1_000 })
+  await ann.run((input: { n: number }) => input.n, { n: 1 })
+  expect(copy).toHaveBeenCalledTimes(2)
+  const fails = (input: { n: number }): number => {
+    throw new Error(`again ${input.n}`)
+  }
+  const tried = watch(ann.run(fails, { n: 1 }, { retry: { maxAttempts: 3 } }))
+  await advance(10_000)
+  expect(tried.state).toBe('rejected')
+  // At the call, and for each attempt.
+  expect(copy).toHaveBeenCalledTimes(2 + 1 + 3)
 })

@@ -3,6 +3,8 @@ import { describe, expect, test } from 'vitest'
 import { decideAdmission, type AdmissionLimits } from '../../machines/policies/admission.ts'
 import type { BackoffPolicy } from '../../machines/policies/backoff.ts'
 import { backoffDelayMs } from '../../machines/policies/backoff.ts'
+import { decideRestart } from '../../machines/policies/restarts.ts'
+import { decideRetry, type RetryLimits } from '../../machines/policies/retry.ts'
 import { decideTrim, mustEvictOldest } from '../../machines/policies/retention.ts'
 
 describe('backoffDelayMs', () => {
@@ -97,6 +99,85 @@ describe('decideAdmission', () => {
               queue_full: maxQueued,
             }
             expect(refusal.limit).toBe(named[refusal.code])
+          }
+        },
+      ),
+      { numRuns: 2_000 },
+    )
+  })
+})
+
+const retryLimits: fc.Arbitrary<RetryLimits> = fc.record({
+  maxAttempts: fc.integer({ min: 1, max: 10 }),
+  baseMs: fc.integer({ min: 1, max: 1_000 }),
+  factor: fc.double({ min: 1, max: 4, noNaN: true }),
+  maxMs: fc.integer({ min: 1, max: 5_000 }),
+  jitter: fc.constantFrom('full', 'none'),
+  maxElapsedMs: fc.oneof(fc.integer({ min: 1, max: 20_000 }), fc.constant(Infinity)),
+})
+
+describe('decideRetry', () => {
+  test('whatever fails however often, there are at most maxAttempts, none is due after maxElapsedMs, and no delay exceeds the policy', () => {
+    const met = new Set<string>()
+    fc.assert(
+      fc.property(
+        retryLimits,
+        fc.array(fc.record({ ranMs: fc.nat(3_000), random01: fc.double({ min: 0, max: 0.999, noNaN: true }) }), {
+          minLength: 12,
+          maxLength: 12,
+        }),
+        fc.nat(14),
+        (limits, attempts, refusedAt) => {
+          let nowMs = 0
+          let made = 0
+          for (const [index, { ranMs, random01 }] of attempts.entries()) {
+            made += 1
+            expect(nowMs).toBeLessThanOrEqual(limits.maxElapsedMs)
+            nowMs += ranMs
+            const isRetryable = index !== refusedAt
+            const next = decideRetry(limits, { attempt: made, elapsedMs: nowMs, runMsLeft: 1, isRetryable, random01 })
+            if (next.kind === 'fail') {
+              met.add(String(next.exhausted))
+              expect(next.exhausted === undefined).toBe(!isRetryable)
+              if (next.exhausted === 'attempts') expect(made).toBe(limits.maxAttempts)
+              break
+            }
+            met.add('retry')
+            expect(next.delayMs).toBeGreaterThanOrEqual(0)
+            expect(next.delayMs).toBeLessThanOrEqual(limits.maxMs)
+            if (limits.jitter === 'none') {
+              expect(next.delayMs).toBe(Math.floor(Math.min(limits.baseMs * limits.factor ** (made - 1), limits.maxMs)))
+            }
+            nowMs += next.delayMs
+          }
+          expect(made).toBeLessThanOrEqual(limits.maxAttempts)
+        },
+      ),
+      { numRuns: 2_000 },
+    )
+    expect([...met].sort()).toEqual(['attempts', 'elapsed', 'retry', 'undefined'])
+  })
+})
+
+describe('decideRestart', () => {
+  test('no window of the given length holds more restarts than allowed, and none is refused without need', () => {
+    fc.assert(
+      fc.property(
+        fc.record({ max: fc.nat(5), withinMs: fc.integer({ min: 1, max: 1_000 }) }),
+        fc.array(fc.nat(600), { maxLength: 40 }),
+        (limit, gaps) => {
+          let nowMs = 0
+          let remembered: readonly number[] = []
+          const allowed: number[] = []
+          for (const gap of gaps) {
+            nowMs += gap
+            const inWindow = allowed.filter((atMs) => atMs > nowMs - limit.withinMs).length
+            const next = decideRestart(limit, remembered, nowMs)
+            expect(next === undefined).toBe(inWindow >= limit.max)
+            if (next === undefined) continue
+            expect(next.length).toBeLessThanOrEqual(limit.max)
+            remembered = next
+            allowed.push(nowMs)
           }
         },
       ),

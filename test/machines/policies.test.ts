@@ -5,6 +5,9 @@ import type { BackoffPolicy } from '../../machines/policies/backoff.ts'
 import { backoffDelayMs } from '../../machines/policies/backoff.ts'
 import { decideLineage } from '../../machines/policies/lineage.ts'
 import { decideAsk, decideSettlement, type QuestionState } from '../../machines/policies/questions.ts'
+import { decideRestart } from '../../machines/policies/restarts.ts'
+import type { FailedAttempt, RetryDecision, RetryLimits } from '../../machines/policies/retry.ts'
+import { decideRetry, isRetryableByDefault } from '../../machines/policies/retry.ts'
 import { decideTrim, mustEvictOldest } from '../../machines/policies/retention.ts'
 import { decideChildEnd, decideWorkEnd } from '../../machines/policies/work-end.ts'
 import type { SupervisorPhase, TaskStatus, WorkState } from '../../machines/vocabulary.ts'
@@ -279,12 +282,70 @@ describe('decideLineage', () => {
 
 describe('decideWorkEnd', () => {
   test.each([
-    [true, false, 'work.completed'],
-    [true, true, 'work.completedWithChildren'],
-    [false, false, 'work.failed'],
-    [false, true, 'work.failedWithChildren'],
-  ] as const)('succeeded: %s, owns live children: %s', (succeeded, ownsLiveChildren, expected) => {
-    expect(decideWorkEnd({ succeeded, ownsLiveChildren })).toBe(expected)
+    [true, false, false, 'work.completed'],
+    [true, true, false, 'work.completedWithChildren'],
+    [false, false, false, 'work.failed'],
+    [false, true, false, 'work.failedWithChildren'],
+    [true, false, true, 'work.completed'],
+    [true, true, true, 'work.completedWithChildren'],
+    [false, false, true, 'work.retry'],
+    [false, true, true, 'work.failedWithChildren'],
+  ] as const)(
+    'succeeded: %s, owns live children: %s, is retried: %s',
+    (succeeded, ownsLiveChildren, isRetried, expected) => {
+      expect(decideWorkEnd({ succeeded, ownsLiveChildren, isRetried })).toBe(expected)
+    },
+  )
+})
+
+describe('decideRetry', () => {
+  const limits: RetryLimits = {
+    maxAttempts: 3,
+    baseMs: 100,
+    factor: 2,
+    maxMs: 1_000,
+    jitter: 'none',
+    maxElapsedMs: 10_000,
+  }
+  const failed: FailedAttempt = { attempt: 1, elapsedMs: 0, runMsLeft: 1_000, isRetryable: true, random01: 0.5 }
+
+  test.each<[string, Partial<RetryLimits>, Partial<FailedAttempt>, RetryDecision]>([
+    ['the first attempt', {}, {}, { kind: 'retry', delayMs: 100 }],
+    ['the last but one', {}, { attempt: 2 }, { kind: 'retry', delayMs: 200 }],
+    ['the last', {}, { attempt: 3 }, { kind: 'fail', exhausted: 'attempts' }],
+    ['the only one', { maxAttempts: 1 }, {}, { kind: 'fail', exhausted: 'attempts' }],
+    ['a failure that the filter refuses', {}, { isRetryable: false }, { kind: 'fail', exhausted: undefined }],
+    ['the last, refused', {}, { attempt: 3, isRetryable: false }, { kind: 'fail', exhausted: undefined }],
+    ['one whose next is due in time', {}, { elapsedMs: 9_900 }, { kind: 'retry', delayMs: 100 }],
+    ['one whose next would be due too late', {}, { elapsedMs: 9_901 }, { kind: 'fail', exhausted: 'elapsed' }],
+    ['the last, too late as well', {}, { attempt: 3, elapsedMs: 99_999 }, { kind: 'fail', exhausted: 'attempts' }],
+    ['one without a limit in time', { maxElapsedMs: Infinity }, { elapsedMs: 1e15 }, { kind: 'retry', delayMs: 100 }],
+    ['one whose task may not run any longer', {}, { runMsLeft: 0 }, { kind: 'fail', exhausted: 'elapsed' }],
+    ['one with jitter', { jitter: 'full' }, { attempt: 2 }, { kind: 'retry', delayMs: 100 }],
+  ])('%s', (_what, changedLimits, changes, expected) => {
+    expect(decideRetry({ ...limits, ...changedLimits }, { ...failed, ...changes })).toEqual(expected)
+  })
+
+  test('by default every failure is worth another attempt but that of a result', () => {
+    const retried = FAILURE_CODES.filter((code) => isRetryableByDefault(code))
+    expect(retried).toEqual(['tool_error', 'timeout', 'queue_timeout', 'interrupted', 'child_failed'])
+  })
+})
+
+describe('decideRestart', () => {
+  test('counts as many as the limit says and refuses the next', () => {
+    const limit = { max: 2, withinMs: 1_000 }
+    expect(decideRestart(limit, [], 5_000)).toEqual([5_000])
+    expect(decideRestart(limit, [4_500], 5_000)).toEqual([4_500, 5_000])
+    expect(decideRestart(limit, [4_001, 4_500], 5_000)).toBeUndefined()
+  })
+
+  test('what is older than the window counts no more', () => {
+    expect(decideRestart({ max: 2, withinMs: 1_000 }, [4_000, 4_500], 5_000)).toEqual([4_500, 5_000])
+  })
+
+  test('a limit of none allows none', () => {
+    expect(decideRestart({ max: 0, withinMs: 1 }, [], 0)).toBeUndefined()
   })
 })
 

@@ -28,6 +28,7 @@ const TABLES = `
 | task.interrupt             | failed    | interrupting       | interrupting | failed    |
 | deadline.queue             | failed    | ·                  | ·            | ·         |
 | deadline.hard              | ·         | timingOut          | ·            | ·         |
+| deadline.attempt           | ·         | failing            | ·            | ·         |
 | deadline.inline            | detached  | detached           | detached     | detached  |
 | task.background            | detached  | detached           | detached     | detached  |
 | task.redirect              | detached  | detached           | detached     | detached  |
@@ -52,6 +53,7 @@ const TABLES = `
 | task.interrupt             | interrupting | ·        | ·          | ·         | ·            |
 | deadline.queue             | ·            | ·        | ·          | ·         | ·            |
 | deadline.hard              | timingOut    | ·        | ·          | ·         | ·            |
+| deadline.attempt           | ·            | ·        | ·          | ·         | ·            |
 | deadline.inline            | detached     | detached | detached   | detached  | detached     |
 | task.background            | detached     | detached | detached   | detached  | detached     |
 | task.redirect              | detached     | detached | detached   | detached  | detached     |
@@ -76,6 +78,7 @@ const TABLES = `
 | task.interrupt             | failed    | interrupting | interrupting | failed    |
 | deadline.queue             | failed    | ·            | ·            | ·         |
 | deadline.hard              | ·         | timingOut    | ·            | ·         |
+| deadline.attempt           | ·         | failing      | ·            | ·         |
 | deadline.inline            | ·         | ·            | ·            | ·         |
 | task.background            | ·         | ·            | ·            | ·         |
 | task.redirect              | self      | self         | self         | self      |
@@ -100,6 +103,7 @@ const TABLES = `
 | task.interrupt             | interrupting | ·        | ·          | ·         | ·            |
 | deadline.queue             | ·            | ·        | ·          | ·         | ·            |
 | deadline.hard              | timingOut    | ·        | ·          | ·         | ·            |
+| deadline.attempt           | ·            | ·        | ·          | ·         | ·            |
 | deadline.inline            | ·            | ·        | ·          | ·         | ·            |
 | task.background            | ·            | ·        | ·          | ·         | ·            |
 | task.redirect              | self         | self     | self       | self      | self         |
@@ -124,6 +128,7 @@ const TABLES = `
 | task.interrupt             | ·         | ·      | ·         |
 | deadline.queue             | ·         | ·      | ·         |
 | deadline.hard              | ·         | ·      | ·         |
+| deadline.attempt           | ·         | ·      | ·         |
 | deadline.inline            | ·         | ·      | ·         |
 | task.background            | ·         | ·      | ·         |
 | task.redirect              | ·         | ·      | ·         |

@@ -171,7 +171,7 @@ test('law 6: a child at a wrong depth or in another tree, and a root that is non
   }
 })
 
-test('law 7: an epoch that goes back, an attempt that does not rise', () => {
+test('law 7: an epoch that goes back, an attempt that does not follow the last', () => {
   const write = scribe()
   const epochs = [
     write('a', 'task.queued', { epoch: 2 }),
@@ -179,16 +179,21 @@ test('law 7: an epoch that goes back, an attempt that does not rise', () => {
     write('a', 'task.completed', { epoch: 1 }),
   ]
   expect(verifyLog(epochs)).toEqual([{ law: 7, taskId: 'a', message: 'epoch 1 follows epoch 2' }])
-  for (const attempt of [1, 2]) {
+  for (const attempt of [1, 2, 4]) {
     const again = scribe()
     const attempts = [
       again('b', 'task.queued'),
+      again('b', 'task.started'),
       again('b', 'task.started', { attempt: 2 }),
       again('b', 'task.started', { attempt }),
       again('b', 'task.completed'),
     ]
     expect(verifyLog(attempts)).toEqual([{ law: 7, taskId: 'b', message: `attempt ${attempt} follows attempt 2` }])
   }
+  const second = scribe()
+  const late = [second('d', 'task.queued'), second('d', 'task.started', { attempt: 2 }), second('d', 'task.completed')]
+  expect(verifyLog(late)).toEqual([{ law: 7, taskId: 'd', message: 'attempt 2 follows attempt 0' }])
+  expect(lawsOf(late, { isPartial: true })).toEqual([])
   const rising = scribe()
   expect(
     verifyLog([
@@ -200,7 +205,7 @@ test('law 7: an epoch that goes back, an attempt that does not rise', () => {
   ).toEqual([])
 })
 
-test('law 8: a question that is asked twice, settled twice or never asked, and a task that goes on too early', () => {
+test('law 9: a question that is asked twice, settled twice or never asked, and a task that goes on too early', () => {
   const log = (...types: readonly (readonly [TaskEventType, string?])[]): StreamItem[] => {
     const write = scribe()
     return [
@@ -217,12 +222,122 @@ test('law 8: a question that is asked twice, settled twice or never asked, and a
   expect(verifyLog(log(one, two, settled('two'), settled('one'), resumed))).toEqual([])
   // It ended with a question open.
   expect(verifyLog(log(one))).toEqual([])
-  expect(lawsOf(log(one, one))).toEqual([8])
-  expect(lawsOf(log(one, settled('one'), resumed, one))).toEqual([8])
-  expect(lawsOf(log(one, settled('one'), settled('one')))).toEqual([8])
-  expect(lawsOf(log(settled('one')))).toEqual([8])
-  expect(lawsOf(log(one, two, settled('one'), resumed))).toEqual([8])
+  expect(lawsOf(log(one, one))).toEqual([9])
+  expect(lawsOf(log(one, settled('one'), resumed, one))).toEqual([9])
+  expect(lawsOf(log(one, settled('one'), settled('one')))).toEqual([9])
+  expect(lawsOf(log(settled('one')))).toEqual([9])
+  expect(lawsOf(log(one, two, settled('one'), resumed))).toEqual([9])
   expect(lawsOf(log(settled('one'), resumed).slice(2), { isPartial: true })).toEqual([])
+})
+
+/** The log of a task that is tried twice. */
+function soundRetries(): StreamItem[] {
+  const write = scribe()
+  return [
+    write('a', 'task.queued'),
+    write('a', 'task.started'),
+    write('b', 'task.queued', below('a')),
+    write('b', 'task.started', below('a')),
+    write('a', 'task.stopping'),
+    write('b', 'task.cancelled', below('a')),
+    write('a', 'task.retrying', { attempt: 1 }),
+    write('a', 'task.backgrounded'),
+    write('a', 'task.started', { attempt: 2, epoch: 2 }),
+    write('c', 'task.queued', below('a')),
+    write('c', 'task.started', below('a')),
+    write('c', 'task.completed', below('a')),
+    write('a', 'task.retrying', { attempt: 2, epoch: 2 }),
+    write('a', 'task.started', { attempt: 3, epoch: 3 }),
+    write('a', 'task.completed', { epoch: 3 }),
+  ]
+}
+
+test('a log of attempts is sound, and not without or with twice any one of its events', () => {
+  const log = soundRetries()
+  expect(verifyLog(log)).toEqual([])
+  for (const [index, item] of log.entries()) {
+    expect(verifyLog(log.toSpliced(index, 1)), `without event ${index}`).not.toEqual([])
+    expect(verifyLog(log.toSpliced(index, 0, item)), `event ${index} twice`).not.toEqual([])
+  }
+})
+
+test('law 4: an attempt that ends before a child it owns', () => {
+  const write = scribe()
+  const log = [
+    write('a', 'task.queued'),
+    write('a', 'task.started'),
+    write('b', 'task.queued', below('a')),
+    write('b', 'task.started', below('a')),
+    write('a', 'task.retrying', { attempt: 1 }),
+  ]
+  expect(verifyLog(log, { isComplete: false })).toEqual([
+    { law: 4, taskId: 'a', message: 'its attempt ended before its child b' },
+  ])
+  expect(verifyLog(log, { isComplete: false, detached: new Set(['b']) })).toEqual([])
+})
+
+test('law 5: a task that starts below one that is between two attempts', () => {
+  const write = scribe()
+  const log = [
+    write('a', 'task.queued'),
+    write('a', 'task.started'),
+    write('a', 'task.retrying', { attempt: 1 }),
+    write('b', 'task.queued', below('a')),
+    write('b', 'task.started', below('a')),
+  ]
+  expect(verifyLog(log, { isComplete: false })).toEqual([
+    { law: 5, taskId: 'b', message: 'started below a, which was retrying' },
+  ])
+})
+
+test('law 7: the end of an attempt that is not the last that started', () => {
+  for (const attempt of [0, 2]) {
+    const write = scribe()
+    const log = [write('a', 'task.queued'), write('a', 'task.started'), write('a', 'task.retrying', { attempt })]
+    expect(verifyLog(log, { isComplete: false })).toEqual([
+      { law: 7, taskId: 'a', message: `the end of attempt ${attempt} follows the start of attempt 1` },
+    ])
+  }
+})
+
+test('law 8: whatever only running code can bring about, between two attempts', () => {
+  for (const type of ['progress', 'output', 'custom', 'usage', 'finishing', 'stopping', 'completed'] as const) {
+    const write = scribe()
+    const log = [
+      write('a', 'task.queued'),
+      write('a', 'task.started'),
+      write('a', 'task.retrying', { attempt: 1 }),
+      write('a', `task.${type}`),
+    ]
+    expect(verifyLog(log, { isComplete: false })).toEqual([
+      { law: 8, taskId: 'a', message: `task.${type} between two attempts` },
+    ])
+  }
+  const twice = scribe()
+  const log = [
+    twice('a', 'task.queued'),
+    twice('a', 'task.started'),
+    twice('a', 'task.retrying', { attempt: 1 }),
+    twice('a', 'task.retrying', { attempt: 1 }),
+  ]
+  expect(lawsOf(log, { isComplete: false })).toEqual([8])
+})
+
+test('law 8: between two attempts a task may go to the background, come back, be redirected, and end without success', () => {
+  for (const end of ['failed', 'cancelled'] as const) {
+    const write = scribe()
+    expect(
+      verifyLog([
+        write('a', 'task.queued'),
+        write('a', 'task.started'),
+        write('a', 'task.retrying', { attempt: 1 }),
+        write('a', 'task.backgrounded'),
+        write('a', 'task.attached'),
+        write('a', 'task.redirected'),
+        write('a', `task.${end}`),
+      ]),
+    ).toEqual([])
+  }
 })
 
 test('every breach of a log is reported, in the order of the log', () => {

@@ -146,6 +146,7 @@ export function createSurveyLog(session: Session): SurveyLog {
         const said = (event.answer as Approval | undefined)?.approved === false ? 'no' : 'yes'
         return tell(event, 'answered', event.by === 'answer' ? said : `${said}, as nobody said anything`)
       }
+      case 'task.retrying':
       case 'task.attached':
       case 'task.progress':
       case 'task.output':
