@@ -189,7 +189,16 @@ export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskS
     door: () => door,
     reportError,
   })
-  const deliveries = createDeliveries({ channels, store, clock, deadlines, logger, runOutside: context.runOutside })
+  const deliveries = createDeliveries({
+    channels,
+    store,
+    clock,
+    deadlines,
+    logger,
+    runOutside: context.runOutside,
+    onFailed: () => (counters.failedDeliveries += 1),
+    onStoreError: () => (counters.storeErrors += 1),
+  })
   runtime.journal.onCommitted(({ record, outbox }) => deliveries.take(record, outbox))
   const redirects = createRedirects({ store, clock, createId, deliver: deliveries.take })
   const streams = createStreams({
@@ -199,6 +208,7 @@ export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskS
     deadlines,
     maxBufferedEvents: settings.maxBufferedEvents,
     onCut: () => (counters.cutConsumers += 1),
+    onGap: () => (counters.gaps += 1),
     reportError,
   })
 

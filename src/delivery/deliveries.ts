@@ -34,6 +34,8 @@ export function createDeliveries(parts: {
   readonly deadlines: Deadlines
   readonly logger: Logger
   readonly runOutside: (work: () => void) => void
+  readonly onFailed: () => void
+  readonly onStoreError: () => void
 }): Deliveries {
   const { channels, store, clock, deadlines, logger } = parts
   const underWay = new Map<Promise<void>, AbortController>()
@@ -70,6 +72,7 @@ export function createDeliveries(parts: {
       // `stop` has counted it.
       if (controller.signal.reason === stopped) return
       const error = partOf(messageOf(thrown), { from: 0, maxChars: MAX_ERROR_CHARS })
+      parts.onFailed()
       logger.error({ taskId: entry.taskId, target: entry.target, error }, 'a result could not be delivered')
       settled = { ...entry, state: 'failed', settledAt: clock.now(), error }
     }
@@ -77,6 +80,7 @@ export function createDeliveries(parts: {
     try {
       await store.settleDelivery(settled)
     } catch (error) {
+      parts.onStoreError()
       logger.error({ taskId: entry.taskId, target: entry.target, error }, 'the outcome of a delivery could not be kept')
     }
   }

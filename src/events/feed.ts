@@ -15,7 +15,7 @@
  * 4. Events of ephemeral calls have no place. They are handed on as they come, and not again when the call is promoted.
  */
 import type { Deadlines } from '../ports/deadlines.ts'
-import type { StreamItem, StreamMark, TaskEvent } from '../ports/task-event.ts'
+import type { StreamGap, StreamItem, TaskEvent } from '../ports/task-event.ts'
 import { isFinalEventType } from '../ports/task-event.ts'
 import type { TaskRecord } from '../ports/task-record.ts'
 import type { Awaitable, FeedEntry, FeedPage } from '../ports/task-store.ts'
@@ -64,7 +64,12 @@ export interface FeedStart {
 }
 
 /** Starts the stream and gives its end. */
-export function openFeed(source: FeedSource, sink: FeedSink, start: FeedStart, deadlines: Deadlines): () => void {
+export function openFeed(
+  source: FeedSource,
+  sink: FeedSink,
+  start: FeedStart,
+  parts: { readonly deadlines: Deadlines; readonly onGap: () => void },
+): () => void {
   let place = start.after === 'now' ? 0 : start.after
   let phase: 'replaying' | 'live' | 'ended' = 'replaying'
   let held: Publication[] = []
@@ -97,19 +102,22 @@ export function openFeed(source: FeedSource, sink: FeedSink, start: FeedStart, d
     }
   }
 
+  const pushGap = (gap: StreamGap): void => {
+    parts.onGap()
+    sink.push(gap)
+  }
+
   const markGap = async (from: number, to: number): Promise<void> => {
     const record = await source.record?.()
     await sink.whenReady()
     if (phase === 'ended') return
-    const gap: StreamMark =
-      record === undefined ? { type: 'stream.gap', from, to } : { type: 'stream.gap', from, to, record }
-    sink.push(gap)
+    pushGap({ type: 'stream.gap', from, to, ...(record === undefined ? {} : { record }) })
   }
 
   const takeEphemeral = ({ event }: Publication): void => {
     if (source.taskId !== undefined) {
       if (event.seq <= place) return
-      if (event.seq > place + 1) sink.push({ type: 'stream.gap', from: place + 1, to: event.seq - 1 })
+      if (event.seq > place + 1) pushGap({ type: 'stream.gap', from: place + 1, to: event.seq - 1 })
       place = event.seq
     } else if (!isFinalEventType(event.type)) {
       const seen = seenOfEphemeral.get(event.taskId)
@@ -159,7 +167,7 @@ export function openFeed(source: FeedSource, sink: FeedSink, start: FeedStart, d
     // One task's events are published in order, so a hole in its stream was trimmed and will not fill.
     if (source.taskId !== undefined) return replayAgain()
     reconcile?.disarm()
-    reconcile = deadlines.idleAfter(RECONCILE_MS, replayAgain, undefined)
+    reconcile = parts.deadlines.idleAfter(RECONCILE_MS, replayAgain, undefined)
   }
 
   const hear: PublicationListener = (publication) => {

@@ -5,6 +5,7 @@
  * 2. Every listener sees facts in the order of their publication, even when one of them causes the next.
  * 3. A listener that throws is reported once; the others and the publisher do not notice.
  * 4. Listeners run outside any task: what they spawn is no child of the task that caused the fact.
+ * 5. To come and to go costs a listener the same, however many listen to the same.
  */
 import { EventEmitter } from 'eventemitter3'
 import type { TaskEvent } from '../ports/task-event.ts'
@@ -74,13 +75,15 @@ export function createHub(parts: {
         parts.reportError(error)
       }
     }
-    emitter.on(key, guarded)
+    const audience = audienceOf(emitter, key)
+    audience.members.add(guarded)
     listening += 1
     return () => {
       if (!isListening) return
       isListening = false
       listening -= 1
-      emitter.off(key, guarded)
+      audience.members.delete(guarded)
+      if (audience.members.size === 0) emitter.off(key, audience)
     }
   }
 
@@ -146,4 +149,24 @@ export function createHub(parts: {
     listenerCount: () => listening,
     hasListeners: () => listening > 0,
   }
+}
+
+type Listener = (...args: unknown[]) => void
+
+/** What an emitter has for a key: one listener that tells many. To take one of many away itself, it copies all others. */
+interface Audience extends Listener {
+  readonly members: Set<Listener>
+}
+
+function audienceOf(emitter: EventEmitter, key: string): Audience {
+  const [known] = emitter.listeners(key) as Audience[]
+  if (known !== undefined) return known
+  const members = new Set<Listener>()
+  const tell: Listener = (...args) => {
+    // A copy: who comes while a fact is told hears of the next one.
+    for (const member of Array.from(members)) member(...args)
+  }
+  const audience = Object.assign(tell, { members })
+  emitter.on(key, audience)
+  return audience
 }

@@ -47,6 +47,7 @@ export function createStreams(parts: {
   readonly deadlines: Deadlines
   readonly maxBufferedEvents: number
   readonly onCut: () => void
+  readonly onGap: () => void
   readonly reportError: (error: unknown) => void
 }): Streams {
   const { store, hub, clock, deadlines, maxBufferedEvents, reportError } = parts
@@ -133,9 +134,9 @@ export function createStreams(parts: {
     start: FeedStart,
     heartbeatMs: number | undefined,
   ): (() => void) => {
-    if (heartbeatMs === undefined) return openFeed(source, sink, start, deadlines)
+    if (heartbeatMs === undefined) return openFeed(source, sink, start, parts)
     const alive = withHeartbeat(sink, heartbeatMs, deadlines)
-    const close = openFeed(source, alive.sink, start, deadlines)
+    const close = openFeed(source, alive.sink, start, parts)
     return () => {
       alive.stop()
       close()

@@ -1,4 +1,4 @@
-/** What happened that nobody was told about directly: every drop, cut and let-go is counted here. */
+/** What happened that nobody was told about directly: every drop, gap, cut and let-go is counted here. */
 export interface Counters {
   /** Outcomes of work whose task was final already. */
   lateOutcomes: number
@@ -10,6 +10,8 @@ export interface Counters {
   lateReports: number
   /** Consumers cut off because they were too slow. */
   cutConsumers: number
+  /** Marks handed to consumers in the place of events that are no longer kept. */
+  gaps: number
   /** Finished tasks dropped by retention. */
   evictedTasks: number
   /** Tasks let go because their code ignored its signal. */
@@ -20,6 +22,10 @@ export interface Counters {
   droppedRetries: number
   /** Commits that the store refused. */
   refusedCommits: number
+  /** Errors of the store in what nobody awaits: each failed attempt to commit, to prune, to keep how a delivery ended. */
+  storeErrors: number
+  /** Results that could not be delivered. */
+  failedDeliveries: number
   /** Errors thrown by subscribers. */
   subscriberErrors: number
 }
@@ -31,11 +37,14 @@ export function createCounters(): Counters {
     trimmedEvents: 0,
     lateReports: 0,
     cutConsumers: 0,
+    gaps: 0,
     evictedTasks: 0,
     abandonedTasks: 0,
     abandonedAttempts: 0,
     droppedRetries: 0,
     refusedCommits: 0,
+    storeErrors: 0,
+    failedDeliveries: 0,
     subscriberErrors: 0,
   }
 }

@@ -2,11 +2,15 @@
 import type { Settings } from '../options.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Deadlines, Moment } from '../ports/deadlines.ts'
+import type { Logger } from '../ports/logger.ts'
 import type { TaskStore } from '../ports/task-store.ts'
 import type { Counters } from './counters.ts'
 
 /** No prune is planned further ahead than a day; a later one plans the next. */
 const MAX_AHEAD_MS = 86_400_000
+
+/** How long a store that could not prune is left alone, unless a task ends meanwhile. */
+const RETRY_MS = 5_000
 
 /** So many at a time, so that a large eviction blocks nobody. */
 const MAX_EVICTED = 1_000
@@ -20,11 +24,11 @@ export function createRetention(parts: {
   readonly store: TaskStore
   readonly clock: Clock
   readonly deadlines: Deadlines
+  readonly logger: Logger
   readonly settings: Settings
   readonly counters: Counters
-  readonly reportError: (error: unknown) => void
 }): Retention {
-  const { store, clock, deadlines, settings, counters } = parts
+  const { store, clock, deadlines, logger, settings, counters } = parts
   let isPlanned = false
   let nextPrune: Moment | undefined
 
@@ -33,12 +37,20 @@ export function createRetention(parts: {
     const policy = { maxFinished, maxFinishedBytes, finishedMs }
     const reply = await store.prune({ ...policy, now: clock.now(), maxEvicted: MAX_EVICTED })
     counters.evictedTasks += reply.evicted
-    nextPrune?.disarm()
-    nextPrune = undefined
     if (reply.evicted === MAX_EVICTED) return noteEnd()
-    if (reply.nextAt === undefined || reply.nextAt === Infinity) return
-    const delayMs = Math.min(Math.max(1, reply.nextAt - clock.now()), MAX_AHEAD_MS)
-    nextPrune = deadlines.idleAfter(delayMs, noteEnd, undefined)
+    planNext((reply.nextAt ?? Infinity) - clock.now())
+  }
+
+  const planNext = (delayMs: number): void => {
+    nextPrune?.disarm()
+    const aheadMs = Math.min(Math.max(1, delayMs), MAX_AHEAD_MS)
+    nextPrune = delayMs === Infinity ? undefined : deadlines.idleAfter(aheadMs, noteEnd, undefined)
+  }
+
+  const noteError = (error: unknown): void => {
+    counters.storeErrors += 1
+    logger.error({ error }, 'the store could not drop finished tasks; trying again')
+    planNext(RETRY_MS)
   }
 
   const noteEnd = (): void => {
@@ -46,7 +58,7 @@ export function createRetention(parts: {
     isPlanned = true
     clock.soon(() => {
       isPlanned = false
-      prune().catch(parts.reportError)
+      prune().catch(noteError)
     })
   }
 

@@ -12,6 +12,7 @@ import { backoffDelayMs, type BackoffPolicy } from '../../machines/policies/back
 import type { Deadlines } from '../ports/deadlines.ts'
 import type { Logger } from '../ports/logger.ts'
 import type { Awaitable, Commit, CommitReply, TaskStore } from '../ports/task-store.ts'
+import type { Counters } from './counters.ts'
 
 const BACKOFF: BackoffPolicy = { baseMs: 50, factor: 2, maxMs: 5_000, jitter: 'full' }
 
@@ -31,11 +32,12 @@ export function createStoreWriter(parts: {
   readonly store: TaskStore
   readonly deadlines: Deadlines
   readonly logger: Logger
+  readonly counters: Counters
   readonly commitWaitMs: number
   readonly random01: () => number
   readonly onPause: () => void
 }): StoreWriter {
-  const { store, deadlines, logger } = parts
+  const { store, deadlines, logger, counters } = parts
   const line: PendingCommit[] = []
   let state: 'writing' | 'paused' | 'catchingUp' = 'writing'
   let unanswered = 0
@@ -57,6 +59,7 @@ export function createStoreWriter(parts: {
   }
 
   const retryLater = (pending: PendingCommit, failedAttempts: number, error: unknown): void => {
+    counters.storeErrors += 1
     if (failedAttempts === 1)
       logger.error({ error, taskId: pending.commit.record.taskId }, 'the store failed; trying again')
     if (state === 'catchingUp') state = 'paused'

@@ -39,6 +39,7 @@ import { createWaits, type Waits } from './waits.ts'
 const MAX_CLOSED_RUNS = 10_000
 /** A few milliseconds of work. */
 const STARTS_PER_SLICE = 1_000
+const ABORTS_PER_SLICE = 1_000
 
 /** A checked call. */
 export interface RuntimeCall extends CallSignals {
@@ -169,6 +170,8 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     work: (start) => start(),
     toWaiting: inItsContext,
   })
+  /** What calls do when a signal of theirs aborts, which many may share. */
+  const aborts = createSlices<() => void>({ clock, size: ABORTS_PER_SLICE, work: (abort) => abort() })
   const waits = createWaits({ store, hub, deadlines, live: supervisor.live, turns })
   const retention = createRetention(parts)
   journal.onCommitted((commit) => {
@@ -241,14 +244,19 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
       return callers.add(task, waitMs, resolve, reject)
     }
     const undo = [
-      onAbort(signals.signal, (reason) => {
-        leave()
-        callers.leave(caller)
-        reject(reason)
-      }),
-      onAbort(signals.cancelSignal, () => {
-        cancel([task], { reason: 'user', actor: task.spec.owner }, undefined).catch(parts.reportError)
-      }),
+      // Neither does anything to a call that was answered before its slice.
+      onAbort(signals.signal, (reason) =>
+        aborts.push(() => {
+          leave()
+          callers.leave(caller)
+          reject(reason)
+        }),
+      ),
+      onAbort(signals.cancelSignal, () =>
+        aborts.push(() => {
+          cancel([task], { reason: 'user', actor: task.spec.owner }, undefined).catch(parts.reportError)
+        }),
+      ),
     ]
     const leave = (): void => undo.forEach((off) => off())
     const caller = callers.add(

@@ -98,3 +98,29 @@ test('an end that waits for its turn stands, whatever cancel or deadline comes b
   expect(report.tasks.every(({ status }) => status === 'completed')).toBe(true)
   expect(calls.map(({ value }) => value)).toEqual(indexes.map((value) => ({ kind: 'inline', value, persisted: false })))
 })
+
+test.each(['cancelSignal', 'signal'] as const)(
+  'calls that share a %s have it in their order, 1,000 a turn, and those that end meanwhile keep their ends',
+  async (option) => {
+    const { ann, tasks, clock, settle } = setup({ inlineMs: Infinity })
+    const work = controllableTool<number>('work')
+    const stop = new AbortController()
+    const calls = indexes.map((index) => watch(ann.run(work.tool, index, { [option]: stop.signal })))
+    await settle()
+    stop.abort(new Error('enough'))
+    await afterMicrotasks()
+    const isReached = (index: number): boolean =>
+      option === 'signal' ? calls[index]?.state === 'rejected' : work.call(index).ctx.signal.aborted
+    expect(indexes.filter(isReached)).toEqual(indexes.slice(0, PER_TURN))
+    const last = MANY - 1
+    work.call(last).resolve(last)
+    await settle()
+    expect(calls[last]?.value).toEqual({ kind: 'inline', value: last, persisted: false })
+    await clock.advance(10_000)
+    expect(calls.slice(0, last).every(({ state }) => state === 'rejected')).toBe(true)
+    expect((await tasks.operator.stats()).live).toBe(option === 'signal' ? last : 0)
+    for (const call of work.calls) call.resolve(call.input)
+    await settle()
+    expect((await tasks.operator.stats()).live).toBe(0)
+  },
+)

@@ -76,6 +76,24 @@ test('many finished tasks that get too old at once go in batches, a batch a turn
   expect(batches).toEqual([1_000, 1_000, 500])
 })
 
+test('a prune that failed is tried again, although no other task ends', async () => {
+  const inner = memoryStore()
+  let failuresLeft = 3
+  const prune: TaskStore['prune'] = (limits) => {
+    if (failuresLeft === 0) return inner.prune(limits)
+    failuresLeft -= 1
+    throw new Error('down')
+  }
+  const harness = setup({ store: { ...inner, prune }, retention: { finishedMs: 1_000 } })
+  await (await harness.ann.spawn(() => 1)).wait()
+  await harness.advance(14_999)
+  expect(await listed(harness)).toEqual(['task-1'])
+  expect(harness.clock.heldTimerCount()).toBe(0)
+  await harness.advance(1)
+  await harness.settle()
+  expect(await listed(harness)).toEqual([])
+})
+
 test('a live task is never dropped, however old it is and however many have ended', async () => {
   const harness = setup({ retention: { maxFinished: 1, finishedMs: 1_000 } })
   const { ann, advance, settle } = harness

@@ -1,19 +1,20 @@
 const ROUNDS = 7
 
 /**
- * How much longer twice the size takes, for each figure that is measured: the median of the large runs over the median
- * of the small ones. The two take turns, so that what else the machine does hits both.
+ * How much longer twice the size takes, or `times` the size, for each figure that is measured: the median of the large
+ * runs over the median of the small ones. The two take turns, so that what else the machine does hits both.
  */
 export async function medianRatio(
   size: number,
   measure: (size: number) => Promise<readonly number[]>,
+  times = 2,
 ): Promise<number[]> {
   await measure(size)
   const small: (readonly number[])[] = []
   const large: (readonly number[])[] = []
   for (let round = 0; round < ROUNDS; round += 1) {
     small.push(await measure(size))
-    large.push(await measure(2 * size))
+    large.push(await measure(times * size))
   }
   return (small[0] ?? []).map((_, figure) => median(large, figure) / median(small, figure))
 }

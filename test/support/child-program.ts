@@ -56,10 +56,15 @@ export function buildProgram(folder: string, program: string): string {
   return toTarget(program)
 }
 
-export function runProgram(program: string, args: readonly string[]): ChildProgram {
+/** `nodeOptions` are for Node itself. */
+export function runProgram(
+  program: string,
+  args: readonly string[],
+  nodeOptions: readonly string[] = [],
+): ChildProgram {
   const mark = `${process.pid}-${Math.random()}`
   const { INIT_CWD: _, ...env } = process.env
-  const child = spawn(process.execPath, [program, ...args], {
+  const child = spawn(process.execPath, [...nodeOptions, program, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...env, [MARK]: mark },
   })

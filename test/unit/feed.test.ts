@@ -77,7 +77,7 @@ function bench(
     source,
     sink,
     { after: 0, isReset: false, maxHeld: 10, filter: undefined, ...options },
-    deadlines,
+    { deadlines, onGap: () => undefined },
   )
   return {
     hub,
@@ -307,6 +307,7 @@ function streamsBench(options: { readonly store?: TaskStore; readonly live?: Rea
     deadlines: createDeadlines(clock, () => undefined),
     maxBufferedEvents: 3,
     onCut: () => void (cuts += 1),
+    onGap: () => undefined,
     reportError: () => undefined,
   })
   return { hub, streams, cuts: () => cuts }

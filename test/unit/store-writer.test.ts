@@ -2,6 +2,7 @@ import type { Awaitable, Commit, CommitReply, TaskStore } from 'outlive'
 import { createManualClock, type ManualClock } from 'outlive/testing'
 import { expect, test } from 'vitest'
 import { createDeadlines } from '../../src/runtime/deadlines.ts'
+import { createCounters } from '../../src/runtime/counters.ts'
 import { createStoreWriter, type StoreWriter } from '../../src/runtime/store-writer.ts'
 
 const DONE: CommitReply = { kind: 'committed', ownerPosition: 1, position: 1 }
@@ -14,6 +15,8 @@ interface Bench {
   /** The ids of the commits as they were answered. */
   readonly answered: string[]
   readonly logged: string[]
+  /** Attempts that failed. */
+  errors(): number
   pauses(): number
   write(id: string): void
 }
@@ -23,6 +26,7 @@ function bench(answer: (id: string, attempt: number) => Awaitable<CommitReply>):
   const sent: string[] = []
   const answered: string[] = []
   const logged: string[] = []
+  const counters = createCounters()
   let pauses = 0
   const commit = (change: Commit): Awaitable<CommitReply> => {
     sent.push(change.id)
@@ -34,13 +38,14 @@ function bench(answer: (id: string, attempt: number) => Awaitable<CommitReply>):
       throw error
     }),
     logger: { warn: () => undefined, error: (fields) => void logged.push(String(fields['taskId'])) },
+    counters,
     commitWaitMs: 2_000,
     random01: () => 0.999,
     onPause: () => void (pauses += 1),
   })
   const write = (id: string): void =>
     writer.write({ commit: { id, record: { taskId: id } } as unknown as Commit, onReply: () => void answered.push(id) })
-  return { writer, clock, sent, answered, logged, pauses: () => pauses, write }
+  return { writer, clock, sent, answered, logged, errors: () => counters.storeErrors, pauses: () => pauses, write }
 }
 
 const down = (): Promise<CommitReply> => Promise.reject(new Error('down'))
@@ -86,13 +91,13 @@ test('a failure pauses the writer once; what comes meanwhile waits in line and i
 })
 
 test('a store that throws is treated as one that rejects', async () => {
-  const { write, answered, clock, pauses } = bench((_id, attempt) => {
+  const { write, answered, clock, errors, pauses } = bench((_id, attempt) => {
     if (attempt < 3) throw new Error('down')
     return DONE
   })
   write('a')
   await clock.advance(10_000)
-  expect([answered, pauses()]).toEqual([['a'], 1])
+  expect([answered, errors(), pauses()]).toEqual([['a'], 2, 1])
 })
 
 test('silence for the commit wait is a pause, and the late answer ends it', async () => {
