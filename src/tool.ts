@@ -9,6 +9,7 @@ import {
   checkKey,
   checkOptionNames,
   checkText,
+  quote,
 } from './options.ts'
 import { ON_BUSY } from '../machines/policies/busy-key.ts'
 import type { KeyFunction, ToolDefinition, ToolFunction, ToolPolicy } from './ports/tool.ts'
@@ -98,6 +99,9 @@ function checkPolicy(name: string, value: unknown): ToolPolicy {
     'concurrencyKey',
     'onBusy',
     'dedupeKey',
+    'modelMayChoose',
+    'readOnly',
+    'destructive',
   ])
   const { background, onChildFailure, concurrencyKey, dedupeKey } = policy
   return {
@@ -106,6 +110,7 @@ function checkPolicy(name: string, value: unknown): ToolPolicy {
       ? {}
       : { concurrencyKey: checkKeySource(`${name}.concurrencyKey`, concurrencyKey) }),
     ...(dedupeKey === undefined ? {} : { dedupeKey: checkKeySource(`${name}.dedupeKey`, dedupeKey) }),
+    ...checkModelFlags(name, policy),
     ...(background === undefined
       ? {}
       : { background: checkChoice(`${name}.background`, background, ['auto', 'never', 'always']) }),
@@ -113,6 +118,23 @@ function checkPolicy(name: string, value: unknown): ToolPolicy {
       ? {}
       : { onChildFailure: checkChoice(`${name}.onChildFailure`, onChildFailure, ['isolate', 'fail']) }),
   }
+}
+
+/** What a policy says about calls that a model makes. Flags that contradict each other, or change nothing, are refused. */
+function checkModelFlags(
+  name: string,
+  policy: Readonly<Record<string, unknown>>,
+): Pick<ToolPolicy, 'modelMayChoose' | 'readOnly' | 'destructive'> {
+  const given = (['modelMayChoose', 'readOnly', 'destructive'] as const).filter((flag) => policy[flag] !== undefined)
+  const flags = Object.fromEntries(given.map((flag) => [flag, checkBoolean(`${name}.${flag}`, policy[flag])]))
+  if (flags['readOnly'] === true && flags['destructive'] === true) {
+    throw badOption(`${name}.destructive`, 'false for a tool that is readOnly', true)
+  }
+  const background = policy['background'] ?? 'auto'
+  if (flags['modelMayChoose'] === true && background !== 'auto') {
+    throw badOption(`${name}.modelMayChoose`, `false where background is ${quote(background)}`, true)
+  }
+  return flags
 }
 
 /** The part of a policy that a call may override. */
