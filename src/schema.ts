@@ -31,13 +31,21 @@ export function fitTo(schema: StandardSchemaV1, value: unknown, refusal: string)
 
 /** What a value has to look like, as JSON Schema, where the schema can say so. */
 export function toJsonSchema(schema: StandardSchemaV1): Readonly<Record<string, unknown>> | undefined {
-  const standard = schema['~standard'] as Partial<StandardJSONSchemaV1.Props>
   try {
-    return standard.jsonSchema?.input({ target: 'draft-2020-12' })
+    return tellJsonSchema(schema, 'draft-2020-12')
   } catch {
     // Not every schema can be told in JSON Schema; it still checks.
     return undefined
   }
+}
+
+/** As `toJsonSchema`, in a draft of the caller's. @throws what the schema throws that cannot be told */
+export function tellJsonSchema(
+  schema: StandardSchemaV1,
+  target: StandardJSONSchemaV1.Target,
+): Readonly<Record<string, unknown>> | undefined {
+  const standard = schema['~standard'] as Partial<StandardJSONSchemaV1.Props>
+  return standard.jsonSchema?.input({ target })
 }
 
 function toPath(path: StandardSchemaV1.Issue['path']): string {

@@ -229,7 +229,7 @@ export function createSession(
       const live = findOpen(taskId)
       if (live !== undefined) return runtime.attach(live, { waitMs, signal, waiter: runningTask() })
       const stored = await requireEnded(taskId)
-      return { kind: 'inline', value: toResult(stored), persisted: store.durability !== 'memory' }
+      return { kind: 'inline', value: toResult(stored), persisted: store.durability !== 'memory', taskId }
     },
 
     events: (options) => streams.iterate(...toStream(options)),

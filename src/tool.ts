@@ -14,6 +14,7 @@ import {
   checkText,
   checkWhole,
   orDefault,
+  quote,
 } from './options.ts'
 import { ON_BUSY } from '../machines/policies/busy-key.ts'
 import type { RetryPolicy } from './ports/retry-policy.ts'
@@ -117,6 +118,9 @@ function checkPolicy(name: string, value: unknown): CheckedPolicy {
     'concurrencyKey',
     'onBusy',
     'dedupeKey',
+    'modelMayChoose',
+    'readOnly',
+    'destructive',
   ])
   const { background, onChildFailure, restarts, concurrencyKey, dedupeKey } = policy
   return {
@@ -125,6 +129,7 @@ function checkPolicy(name: string, value: unknown): CheckedPolicy {
       ? {}
       : { concurrencyKey: checkKeySource(`${name}.concurrencyKey`, concurrencyKey) }),
     ...(dedupeKey === undefined ? {} : { dedupeKey: checkKeySource(`${name}.dedupeKey`, dedupeKey) }),
+    ...checkModelFlags(name, policy),
     ...(background === undefined
       ? {}
       : { background: checkChoice(`${name}.background`, background, ['auto', 'never', 'always']) }),
@@ -133,6 +138,23 @@ function checkPolicy(name: string, value: unknown): CheckedPolicy {
       : { onChildFailure: checkChoice(`${name}.onChildFailure`, onChildFailure, ['isolate', 'fail']) }),
     ...(restarts === undefined ? {} : { restarts: checkRestarts(`${name}.restarts`, restarts) }),
   }
+}
+
+/** What a policy says about calls that a model makes. Flags that contradict each other, or change nothing, are refused. */
+function checkModelFlags(
+  name: string,
+  policy: Readonly<Record<string, unknown>>,
+): Pick<ToolPolicy, 'modelMayChoose' | 'readOnly' | 'destructive'> {
+  const given = (['modelMayChoose', 'readOnly', 'destructive'] as const).filter((flag) => policy[flag] !== undefined)
+  const flags = Object.fromEntries(given.map((flag) => [flag, checkBoolean(`${name}.${flag}`, policy[flag])]))
+  if (flags['readOnly'] === true && flags['destructive'] === true) {
+    throw badOption(`${name}.destructive`, 'false for a tool that is readOnly', true)
+  }
+  const background = policy['background'] ?? 'auto'
+  if (flags['modelMayChoose'] === true && background !== 'auto') {
+    throw badOption(`${name}.modelMayChoose`, `false where background is ${quote(background)}`, true)
+  }
+  return flags
 }
 
 /** The part of a policy that a call may override. */

@@ -27,6 +27,7 @@ let packed: readonly string[] = []
 const CONSUMER = `
 import { createTaskSupervisor, defineTool, isTaskError, type RunOutcome, type TaskHandle } from 'outlive'
 import { memoise, taskMachine, type TaskStatus } from 'outlive/machines'
+import { controlTools, ticketText, type ControlTool } from 'outlive/tools'
 import { createActor } from 'xstate'
 
 const tasks = createTaskSupervisor({ inlineMs: 1_000 })
@@ -40,8 +41,11 @@ for await (const item of task.events()) seen.push(item.type)
 task.events$.subscribe((item) => seen.push(item.type))
 const missing = await tasks.result('nothing').catch((error: unknown) => isTaskError(error, 'task_not_found'))
 const actor = createActor(memoise(taskMachine)).start()
+const controls: readonly ControlTool[] = controlTools(tasks, { allow: ['task_result'] })
+const control = await controls[0]?.execute({ task_id: task.taskId })
+const ticket = ticketText(await task.background(), controls).includes('task_result')
 await tasks.shutdown()
-console.log(JSON.stringify({ outcome, value, status, seen: seen.slice(0, 3), missing, state: actor.getSnapshot().value }))
+console.log(JSON.stringify({ outcome, value, status, seen: seen.slice(0, 3), missing, state: actor.getSnapshot().value, ticket, control: control?.split('\\n') }))
 `
 
 /** Runs a program to its end. When it fails, what it said is the error. */
@@ -167,6 +171,8 @@ test('the compiled project runs and gives what it should', async () => {
     seen: ['task.queued', 'task.started', 'task.completed'],
     missing: true,
     state: { live: { work: 'queued', caller: 'attached' } },
+    ticket: true,
+    control: expect.arrayContaining(['```', '8']) as unknown,
   })
   expect(stderr).toBe('')
 })
@@ -184,6 +190,14 @@ test('importing `outlive/machines` loads the charts and xstate', async () => {
   const own = files.filter((file) => file.startsWith(installed))
   expect(own.length).toBeGreaterThan(3)
   expect(own.filter((file) => !file.startsWith(join(installed, 'dist/machines')))).toEqual([])
+})
+
+test('importing `outlive/tools` loads no more of the library than a model’s tools need', async () => {
+  const { packages, files } = await packagesLoadedBy("await import('outlive/tools')")
+  expect(packages).toEqual(['outlive'])
+  const own = files.filter((file) => file.startsWith(installed)).map((file) => file.slice(installed.length + 1))
+  expect(own).toContain('dist/src/faces/tools/index.js')
+  expect(own.filter((file) => /src\/(task-supervisor|session|events|delivery|adapters|testing)/.test(file))).toEqual([])
 })
 
 test('what the exports map does not name cannot be imported, and `require` gets the same package', async () => {

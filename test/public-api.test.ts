@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import * as machines from 'outlive/machines'
 import * as testing from 'outlive/testing'
+import * as tools from 'outlive/tools'
 import * as outlive from 'outlive'
 import ts from 'typescript'
 import { beforeAll, describe, expect, test } from 'vitest'
@@ -155,6 +156,20 @@ const DOORS: Readonly<Record<string, Door>> = {
       'WorkState',
     ],
   },
+  'outlive/tools': {
+    file: 'src/faces/tools/index.ts',
+    module: tools,
+    values: ['controlTools', 'ticketText'],
+    types: [
+      'ControlTool',
+      'ControlToolAnnotations',
+      'ControlToolArguments',
+      'ControlToolName',
+      'ControlToolsOptions',
+      'JsonSchema',
+      'StartableTool',
+    ],
+  },
   'outlive/testing': {
     file: 'src/testing/index.ts',
     module: testing,
@@ -285,6 +300,7 @@ test('no object that the library hands out has a member that starts with an unde
     task,
     await task.record(),
     await session.stats(),
+    ...tools.controlTools(session),
     ...events,
     outlive.memoryStore(),
   ]

@@ -23,6 +23,7 @@ import {
   type TaskRecord,
   type Ticket,
 } from 'outlive'
+import { controlTools, ticketText, type ControlTool, type ControlToolName } from 'outlive/tools'
 import { expectTypeOf } from 'vitest'
 import { z } from 'zod'
 
@@ -123,6 +124,21 @@ export function infersTheRest(item: StreamItem, error: unknown): void {
   expectTypeOf<keyof Operator>().toEqualTypeOf<'get' | 'list' | 'cancel' | 'events' | 'events$' | 'live$' | 'stats'>()
 }
 
+export async function infersFromControlTools(ticket: Ticket): Promise<void> {
+  const plain = (input: { readonly topic: string }): string => input.topic
+  const tools = controlTools(session, {
+    allow: ['task_check', 'task_start'],
+    start: [search, double, { tool: plain, jsonSchema: { type: 'object' } }],
+    redirectTo: ['board:1'],
+  })
+  expectTypeOf(tools).toEqualTypeOf<readonly ControlTool[]>()
+  for (const { name, execute } of tools) {
+    expectTypeOf(name).toEqualTypeOf<ControlToolName>()
+    expectTypeOf(await execute({}, { signal: AbortSignal.timeout(5) })).toEqualTypeOf<string>()
+  }
+  expectTypeOf(ticketText(ticket, tools)).toEqualTypeOf<string>()
+}
+
 export async function refuses(
   ctx: TaskContext,
   task: TaskHandle<number>,
@@ -155,6 +171,16 @@ export async function refuses(
   await ctx.ask('May I?')
   // @ts-expect-error -- an answer names its question
   await task.answer({ approved: true })
+
+  // What a model may do is named exactly, and a host's abort is not lost by another name.
+  // @ts-expect-error -- there is no such tool
+  controlTools(session, { allow: ['task_delete'] })
+  // @ts-expect-error -- an owner is no option: the session has it
+  controlTools(session, { owner: 'ann' })
+  // @ts-expect-error -- text is no tool
+  controlTools(session, { start: ['search'] })
+  // @ts-expect-error -- the option is called signal
+  await controlTools(session)[0]?.execute({}, { abortSignal: AbortSignal.timeout(5) })
 
   // Nobody takes another owner, parent or place along.
   // @ts-expect-error -- a child has the owner of its parent

@@ -1,4 +1,5 @@
 /** The text of what is sent when a task has ended. */
+import { fenced } from '../fenced-text.ts'
 import type { StoredRecord } from '../ports/task-record.ts'
 
 /** A header line, then the result or the reason in a fence that nothing in it can close. */
@@ -6,9 +7,7 @@ export function endNotice(record: StoredRecord): string {
   const seconds = (((record.endedAt ?? record.createdAt) - (record.startedAt ?? record.createdAt)) / 1_000).toFixed(1)
   const header = `${record.tool} ${record.status} after ${seconds} s (task ${record.taskId})`
   const body = bodyOf(record)
-  if (body === undefined) return header
-  const fence = fenceFor(body)
-  return `${header}\n${fence}\n${body}\n${fence}`
+  return body === undefined ? header : `${header}\n${fenced(body)}`
 }
 
 function bodyOf(record: StoredRecord): string | undefined {
@@ -17,10 +16,4 @@ function bodyOf(record: StoredRecord): string | undefined {
   if (record.resultJson === undefined) return undefined
   const value: unknown = JSON.parse(record.resultJson)
   return typeof value === 'string' ? value : JSON.stringify(value, undefined, 2)
-}
-
-/** One backtick more than the longest run in the text, and at least three. */
-function fenceFor(text: string): string {
-  const longest = Math.max(0, ...(text.match(/`+/g) ?? []).map((run) => run.length))
-  return '`'.repeat(Math.max(3, longest + 1))
 }

@@ -39,7 +39,13 @@ export interface Ticket {
 
 /** How a call ended for its caller: with the value, or with a ticket for work that goes on. */
 export type RunOutcome<Value> =
-  | { readonly kind: 'inline'; readonly value: Value; readonly persisted: boolean }
+  | {
+      readonly kind: 'inline'
+      readonly value: Value
+      readonly persisted: boolean
+      /** What finds the record; absent when the call left no trace. */
+      readonly taskId?: string
+    }
   | { readonly kind: 'background'; readonly ticket: Ticket }
 
 /** What any call may name. */

@@ -91,6 +91,21 @@ export interface ToolPolicy<Input = never> {
    * long as it is kept. A call with another tool or input gets `dedupe_conflict`. At most 256 characters.
    */
   readonly dedupeKey?: string | KeyFunction<Input>
+  /**
+   * A model may send its own call of this tool to the background at once. Goes with `background: 'auto'` only.
+   * @defaultValue false
+   */
+  readonly modelMayChoose?: boolean
+  /**
+   * The tool changes nothing. A model that may only read is given no others to start.
+   * @defaultValue false
+   */
+  readonly readOnly?: boolean
+  /**
+   * What the tool does may not be undone. A model is told so.
+   * @defaultValue false
+   */
+  readonly destructive?: boolean
 }
 
 export type ToolFunction<Input, Output> = (input: Input, ctx: TaskContext) => Output | PromiseLike<Output>

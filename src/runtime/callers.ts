@@ -165,8 +165,9 @@ export function createCallers(parts: {
       if (!isAttached(task)) return answerWithTickets(task, callers, isSaved)
       const persisted = isSaved && durability !== 'memory'
       for (const caller of callers) {
-        if (task.finalStatus === 'completed') caller.resolve({ kind: 'inline', value: task.value, persisted })
-        else caller.reject(toCallerError(task))
+        if (task.finalStatus !== 'completed') caller.reject(toCallerError(task))
+        else if (task.log === undefined) caller.resolve({ kind: 'inline', value: task.value, persisted })
+        else caller.resolve({ kind: 'inline', value: task.value, persisted, taskId: task.taskId })
       }
     },
   }

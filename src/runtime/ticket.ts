@@ -1,5 +1,5 @@
 /** What a caller, and the model behind it, is told about work that goes on. */
-import type { TaskStatus } from '../../machines/vocabulary.ts'
+import { isFinalStatus, type TaskStatus } from '../../machines/vocabulary.ts'
 import type { Ticket } from '../ports/task-handle.ts'
 import { quote } from '../options.ts'
 import type { Durability, OpenQuestion } from '../ports/task-record.ts'
@@ -41,17 +41,20 @@ export function createLiveTicket(task: LiveTask, kept: Kept): Ticket {
   return createTicket({ taskId, tool: spec.tool, status: statusOf(task), targets, questions }, kept)
 }
 
-/** The sentence a model reads instead of a result. */
+/** What a model reads instead of a result: what is so, and nothing that only some hosts have. */
 function ticketText(ticket: {
   readonly taskId: string
   readonly tool: string
-  readonly status: string
+  readonly status: TaskStatus
   readonly target: string | undefined
   readonly questions: readonly OpenQuestion[]
 }): string {
-  const where =
-    ticket.target === undefined ? 'Ask for its result later with this id.' : `Its result goes to ${ticket.target}.`
-  const keys = ticket.questions.map(({ key }) => quote(key)).join(', ')
+  const { taskId, tool, status, target, questions } = ticket
+  if (isFinalStatus(status)) {
+    return `The call to ${tool} has ended as task ${taskId} (${status}). Ask for its result with this id.`
+  }
+  const where = target === undefined ? 'Ask for its result later with this id.' : `Its result goes to ${target}.`
+  const keys = questions.map(({ key }) => quote(key)).join(', ')
   const wants = keys === '' ? '' : `It waits for an answer to ${keys}. `
-  return `The call to ${ticket.tool} goes on in the background as task ${ticket.taskId} (${ticket.status}). ${wants}${where}`
+  return `The call to ${tool} goes on in the background as task ${taskId} (${status}). ${wants}${where}`
 }

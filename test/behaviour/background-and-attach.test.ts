@@ -152,7 +152,12 @@ test('attach to a final task gives its value or throws how it ended', async () =
   const good = await ann.spawn(() => ({ n: 1 }), undefined)
   const bad = await ann.spawn(() => Promise.reject(new Error('broken')), undefined)
   await ann.waitAll([good.taskId, bad.taskId])
-  expect(await good.attach()).toEqual({ kind: 'inline', value: { n: 1 }, persisted: false })
+  expect(await good.attach()).toEqual({
+    kind: 'inline',
+    value: { n: 1 },
+    persisted: false,
+    taskId: good.taskId,
+  })
   await expect(bad.attach()).rejects.toMatchObject({ code: 'task_failed', failure: { message: 'broken' } })
 })
 

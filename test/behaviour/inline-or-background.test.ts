@@ -1,4 +1,4 @@
-import { defineTool } from 'outlive'
+import { callbackChannel, defineTool } from 'outlive'
 import { controllableTool, passTurns } from 'outlive/testing'
 import { expect, test } from 'vitest'
 import { setupHeld } from '../support/held-store.ts'
@@ -35,6 +35,19 @@ test('the text of a ticket names the tool and the id, and tells a model what to 
   expect(text).toContain('research')
   expect(text).toContain('task-1')
   expect(text).toContain('Ask for its result later with this id.')
+})
+
+test('the ticket of a task that has ended says that it has, and where its result is', async () => {
+  const { ann } = setup({ channels: { board: callbackChannel(() => undefined) } })
+  for (const deliverTo of [[], ['board']]) {
+    const task = await ann.spawn(async () => 'done', undefined, { deliverTo })
+    await task.wait()
+    const { text, status } = await task.background()
+    expect(status).toBe('completed')
+    expect(text).toMatch(
+      /^The call to anonymous has ended as task task-\d+ \(completed\)\. Ask for its result with this id\.$/,
+    )
+  }
 })
 
 test('inlineMs 0 goes to the background at once, and the code still runs', async () => {

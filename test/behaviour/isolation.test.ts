@@ -11,16 +11,21 @@ import {
 } from 'outlive'
 import { controllableTool } from 'outlive/testing'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { controlTools } from 'outlive/tools'
 import {
+  EVERY_TOOL,
   fingerprint,
   HANDLE_ROWS,
   ID_CELLS,
   ID_ROWS,
   malformedIds,
+  NOT_OWN_TOLD,
   outcomeOf,
   OWNER_CELLS,
   OWNER_ROWS,
   runOf,
+  TOOL_ID_ROWS,
+  TOOL_OWNER_ROWS,
   verbsOf,
   type IdRow,
 } from '../support/isolation-matrix.ts'
@@ -121,15 +126,19 @@ const NOTHING_FOR = {
   'not found': NOT_FOUND,
   undefined: { resolved: undefined },
   nothing: { resolved: [] },
+  told: { resolved: NOT_OWN_TOLD },
 } as const
 
 describe('the matrix', () => {
-  test('every verb of a session and of a task handle has a row, and every row a verb', async () => {
+  test('every verb of a session and of a task handle and every tool of a model has a row, and every row one of them', async () => {
     const { ann } = await createWorld()
     const rows = new Set([...Object.keys(ID_ROWS), ...Object.keys(OWNER_ROWS)])
     expect([...rows].sort()).toEqual(verbsOf(ann))
     expect(Object.keys(HANDLE_ROWS).sort()).toEqual(verbsOf(ann.handle('task-1')))
     expect(verbsOf(ann).length).toBeGreaterThan(15)
+    const tools = controlTools(ann, EVERY_TOOL).map(({ name }) => name)
+    expect([...Object.keys(TOOL_ID_ROWS), ...Object.keys(TOOL_OWNER_ROWS)].sort()).toEqual([...tools].sort())
+    expect(tools.length).toBeGreaterThan(6)
   })
 
   test.each(ID_CELLS)('$verb: an id of the owner is answered', async ({ row }) => {

@@ -12,6 +12,7 @@ import {
   type StreamFilter,
   type Tool,
   type ToolDefinition,
+  type ToolPolicy,
   type WaitOptions,
 } from 'outlive'
 import { controllableTool } from 'outlive/testing'
@@ -211,7 +212,7 @@ describe('defineTool', () => {
     ...cross(['policy.timeoutMs'], ZERO_TOO),
     ...cross(['policy.background'], [null, 'sometimes', true]),
     ...cross(['policy.onParentEnd', 'policy.onChildFailure'], [null, 'explode']),
-    ...cross(['policy.durable'], [null, 1]),
+    ...cross(['policy.durable', 'policy.modelMayChoose', 'policy.readOnly', 'policy.destructive'], [null, 1]),
     ...cross(['policy.retries', 'execute'], [1]),
   ])('a wrong %s is a TypeError that names it', (option, values) => {
     for (const value of values) {
@@ -219,6 +220,32 @@ describe('defineTool', () => {
       expect(() => defineTool(definition as never), inspect(value)).toThrow(
         expect.objectContaining(named(option)) as Error,
       )
+    }
+  })
+
+  test.each<[ToolPolicy, string]>([
+    [{ readOnly: true, destructive: true }, 'tool.policy.destructive must be false for a tool that is readOnly'],
+    [
+      { modelMayChoose: true, background: 'never' },
+      'tool.policy.modelMayChoose must be false where background is "never"',
+    ],
+    [
+      { modelMayChoose: true, background: 'always' },
+      'tool.policy.modelMayChoose must be false where background is "always"',
+    ],
+  ])('%o contradicts itself and is refused', (policy, message) => {
+    const make = (): unknown => defineTool({ ...good, policy })
+    expect(make).toThrow(TypeError)
+    expect(make).toThrow(message)
+  })
+
+  test('what a host says of its tool for models is no matter of its own calls', async () => {
+    const { ann } = setup()
+    for (const policy of [
+      { readOnly: true, modelMayChoose: true, background: 'auto' },
+      { destructive: true, readOnly: false },
+    ] as const) {
+      expect(await ann.run(defineTool({ ...good, policy }), undefined)).toMatchObject({ kind: 'inline', value: 1 })
     }
   })
 

@@ -196,7 +196,7 @@ test('a caller who awaits the parent inline gets the value once the children hav
   expect(call.state).toBe('pending')
   child.call(0).resolve(1)
   await settle()
-  expect(call.value).toEqual({ kind: 'inline', value: 'value', persisted: false })
+  expect(call.value).toEqual({ kind: 'inline', value: 'value', persisted: false, taskId: 'task-1' })
 })
 
 test('the policy of a spawn call goes before that of the tool', async () => {

@@ -98,6 +98,8 @@ test('a durable call that is quick answers inline and is kept', async () => {
     kind: 'inline',
     value: 'v',
     persisted: false,
+    // What finds its record; a call that left no trace has none.
+    taskId: 'task-1',
   })
   expect(await ann.result('task-1')).toBe('v')
 })

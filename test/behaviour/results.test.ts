@@ -32,7 +32,12 @@ test.each(KEPT)(
     const task = await ann.spawn(make, undefined)
     expect(await task.result()).toEqual(expected)
     expect(await ann.result(task.taskId)).toEqual(expected)
-    expect(await task.attach()).toEqual({ kind: 'inline', value: expected, persisted: false })
+    expect(await task.attach()).toEqual({
+      kind: 'inline',
+      value: expected,
+      persisted: false,
+      taskId: task.taskId,
+    })
     expect(await task.record()).toMatchObject({ status: 'completed' })
   },
 )

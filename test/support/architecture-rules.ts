@@ -39,7 +39,7 @@ export const LAYERS = [
   { name: 'events-and-delivery', path: '^src/(events|delivery)/', file: 'src/events/hub.ts' },
   {
     name: 'options',
-    path: '^src/(options|tool|schema|approval|kept-text|abort-listeners)\\.ts$',
+    path: '^src/(options|tool|schema|approval|kept-text|fenced-text|abort-listeners)\\.ts$',
     file: 'src/options.ts',
   },
   { name: 'ports', path: '^src/(ports/|errors\\.ts$)', file: 'src/ports/clock.ts' },
@@ -50,7 +50,8 @@ export const LAYERS = [
 export const AROUND = ['^src/(adapters|faces)/[^/]+/', '^src/testing/']
 
 /** What everything below the composition root may be written in terms of. */
-const INNER = '^(machines/|src/(ports/|(errors|options|tool|schema|approval|kept-text|abort-listeners)\\.ts$))'
+const INNER =
+  '^(machines/|src/(ports/|(errors|options|tool|schema|approval|kept-text|fenced-text|abort-listeners)\\.ts$))'
 
 /** The only modules that may import a package; `typesFrom` may name its types as well. */
 const DOORS: readonly { readonly npm: string; readonly path: string; readonly typesFrom?: string }[] = [
@@ -153,11 +154,16 @@ export const ARCHITECTURE_RULES: readonly ArchitectureRule[] = [
   },
   {
     name: 'faces-point-inward',
-    why: 'A face translates for a session; it knows neither an adapter nor another face.',
+    why: 'A face translates for a session; it knows neither an adapter nor another face, and of the runtime only whose code is running.',
     from: { path: '^src/faces/([^/]+)' },
     to: {
       path: '^(src|machines)/',
-      pathNot: [INNER, '^src/faces/$1(/|$)', '^src/(session|operator|handle|task-supervisor)\\.ts$'],
+      pathNot: [
+        INNER,
+        '^src/faces/$1(/|$)',
+        '^src/(session|operator|handle|task-supervisor)\\.ts$',
+        '^src/runtime/ambient\\.ts$',
+      ],
     },
     brokenBy: { file: 'src/faces/cli/main.ts', imports: 'src/faces/tools/control-tools.ts' },
   },

@@ -51,7 +51,11 @@ export function buildProgram(folder: string, program: string): string {
     mkdirSync(dirname(target), { recursive: true })
     writeFileSync(target, ts.transpileModule(code, { fileName: source, compilerOptions }).outputText)
   }
-  const manifest = { name: 'outlive', type: 'module', exports: { '.': './src/index.js' } }
+  const manifest = {
+    name: 'outlive',
+    type: 'module',
+    exports: { '.': './src/index.js', './tools': './src/faces/tools/index.js' },
+  }
   writeFileSync(join(folder, 'package.json'), JSON.stringify(manifest))
   return toTarget(program)
 }

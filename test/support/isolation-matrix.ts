@@ -1,12 +1,16 @@
 /**
- * Every verb of a session and of a task handle, once: how it is asked about one task, and what somebody gets whose task
- * it is not. The tests compare the names here with those of the real objects, so a new verb without a row fails.
+ * Every verb of a session and of a task handle, and every control tool of a model, once: how it is asked about one task,
+ * and what somebody gets whose task it is not. The tests compare the names here with those of the real objects, so a new
+ * verb without a row fails.
  */
 import { isTaskError, type Session, type StreamItem, type TaskHandle } from 'outlive'
+import type { ControlToolName, ControlToolsOptions } from 'outlive/tools'
 import type { Observable } from 'rxjs'
+import { expect } from 'vitest'
+import { callTool, readFenced, TASK_NOT_FOUND_TEXT } from './tool-calls.ts'
 
 /** What an id gets that names no kept task of the owner. */
-export type NotOwnAnswer = 'undefined' | 'not found' | 'nothing'
+export type NotOwnAnswer = 'undefined' | 'not found' | 'nothing' | 'told'
 
 export interface IdRow {
   /** Asks about a task by its id. Streams are read to their end. */
@@ -200,15 +204,56 @@ export const HANDLE_ROWS = {
   },
 } satisfies Record<keyof TaskHandle, IdRow | undefined> as Readonly<Record<keyof TaskHandle, IdRow | undefined>>
 
+/** What an id gets from a tool that a model calls. */
+export const NOT_OWN_TOLD = TASK_NOT_FOUND_TEXT
+
+/** A set with every control tool there is. */
+export const EVERY_TOOL: ControlToolsOptions = {
+  redirectTo: ['board:other'],
+  start: [{ tool: whoAmI, jsonSchema: { type: 'object' } }],
+}
+
+const toolRow = (name: ControlToolName, answerOfOwn: RegExp, more: object = {}): IdRow => ({
+  ask: (session, taskId) => callTool(session, name, { task_id: taskId, owner: 'ann', ...more }, EVERY_TOOL),
+  notOwn: 'told',
+  answerOfOwn: () => expect.stringMatching(answerOfOwn) as unknown,
+})
+
+/** The tools of a model that take the id of a task. */
+export const TOOL_ID_ROWS = {
+  task_check: toolRow('task_check', /^Task \S+ \(work\): completed\./),
+  task_wait: toolRow('task_wait', /\ndone\n/, { wait_seconds: 1 }),
+  task_result: toolRow('task_result', /\ndone\n/, { page: 1 }),
+  task_cancel: toolRow('task_cancel', /had ended already \(completed\)/),
+  task_redirect: toolRow('task_redirect', /sent to board:other now/, { target: 'board:other' }),
+} satisfies Partial<Record<ControlToolName, IdRow>>
+
+/** Those that work without an id. */
+export const TOOL_OWNER_ROWS = {
+  task_list: {
+    ask: (session) => callTool(session, 'task_list', { status: 'all', owner: 'ann' }, EVERY_TOOL),
+    answerOfNewcomer: () => 'There are no tasks.',
+  },
+  task_start: {
+    ask: async (session) => {
+      const args = { tool: 'whoAmI', input: PRETENCE, ...PRETENCE }
+      return JSON.parse(readFenced(await callTool(session, 'task_start', args, EVERY_TOOL)).data) as unknown
+    },
+    answerOfNewcomer: (owner) => ({ owner, depth: 0 }),
+  },
+} satisfies Partial<Record<ControlToolName, OwnerRow>> as Readonly<Partial<Record<ControlToolName, OwnerRow>>>
+
 /** All rows that take an id, with the name a failure shows. */
 export const ID_CELLS: readonly { readonly verb: string; readonly row: IdRow }[] = [
   ...Object.entries(ID_ROWS).map(([verb, row]) => ({ verb: `session.${verb}`, row })),
   ...Object.entries(HANDLE_ROWS).flatMap(([verb, row]) => (row === undefined ? [] : [{ verb: `handle.${verb}`, row }])),
+  ...Object.entries(TOOL_ID_ROWS).map(([verb, row]) => ({ verb, row })),
 ]
 
-export const OWNER_CELLS: readonly { readonly verb: string; readonly row: OwnerRow }[] = Object.entries(OWNER_ROWS).map(
-  ([verb, row]) => ({ verb: `session.${verb}`, row }),
-)
+export const OWNER_CELLS: readonly { readonly verb: string; readonly row: OwnerRow }[] = [
+  ...Object.entries(OWNER_ROWS).map(([verb, row]) => ({ verb: `session.${verb}`, row })),
+  ...Object.entries(TOOL_OWNER_ROWS).map(([verb, row]) => ({ verb, row })),
+]
 
 /** The names that an object answers to, own and inherited, as a caller sees them. */
 export function verbsOf(target: object): string[] {
