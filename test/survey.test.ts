@@ -127,6 +127,13 @@ describe('what is asked', () => {
   })
 })
 
+test('child processes that fail are followed by others, and the survey finds what it finds without that', async () => {
+  const { run, ending } = await finish(await startSurvey(optionsFor('--compare-ms', '0', '--flaky', '3')))
+  expect(run.log.counts).toMatchObject({ retries: 3, failed: 0 })
+  expect(ending.report?.totals).toMatchObject(countByHand(() => true))
+  expect(ending.report?.totals.mostCompressible[0]?.packedBytes).toBeGreaterThan(0)
+})
+
 test('with one slot for everything the survey finds the same, and shows how many waited', async () => {
   const { run, ending } = await finish(await startSurvey(optionsFor('--compare-ms', '0', '--at-once', '1')))
   expect(ending.report?.totals).toMatchObject(countByHand(() => true))

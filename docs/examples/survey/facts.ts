@@ -10,6 +10,7 @@ export interface Fact {
     | 'redirected'
     | 'asked'
     | 'answered'
+    | 'retrying'
     | 'cancelled'
     | 'failed'
   readonly text: string

@@ -60,8 +60,8 @@ export async function startSurvey(options: SurveyOptions): Promise<SurveyRun> {
   })
   const session = tasks.session({ owner: 'survey' })
   const log = createSurveyLog(session)
-  const { folder, skip, compareMs, askMs } = options
-  const pickTools = createFileTools(options.tools, options.search)
+  const { folder, skip, compareMs, askMs, tools: names, search, flaky } = options
+  const pickTools = createFileTools({ names, search, flaky })
   const folderAgent = createFolderAgent({ session, root: folder, skip, pickTools })
   const agent = createSurveyAgent({ folderAgent, duplicatesAgent: createDuplicatesAgent(skip), compareMs, askMs })
 

@@ -22,6 +22,8 @@ export interface SurveyOptions {
   readonly askMs: number
   /** How many calls and sub-agents run at a time, and so how many files are open; those that only wait do not count. */
   readonly atOnce: number
+  /** How many of the first child processes fail, so that there is something to try again. */
+  readonly flaky: number
   /** How long running calls may go on after Ctrl-C. */
   readonly graceMs: number
   /** The folder below the surveyed one whose subtree is cancelled once it runs. */
@@ -45,14 +47,16 @@ export const HELP = `Surveys a folder: a sub-agent per folder, tools per file, a
   --skip NAME        leave out folders of this name; may be repeated  (node_modules .git dist)
   --inline-ms N      a slower call gets a ticket                      (100)
   --compare-ms N     budget of the search for similar files, 0: none  (3000)
-  --ask-ms N         how long the question about them is open, 0: not asked   (1500)
-  --at-once N        how many calls run at a time; the rest is queued (32)
+  --ask-ms N         how long a question about it is open, 0: unasked (1500)
+  --at-once N        calls that run at a time, the rest is queued     (32)
+  --flaky N          gzip processes that fail first, and are retried  (2)
   --cancel PATH      cancel the sub-agent of this subfolder, and all below it
   --report FOLDER    where the report goes                            (a new temporary folder)
   --grace-ms N       what Ctrl-C leaves running calls                 (2000)
   --help
 
-In the terminal: y and n answer the question, c cancels the biggest running subtree, q or Ctrl-C ends early, a second Ctrl-C at once.
+In the terminal: y and n answer the question, c cancels the biggest running subtree, q or Ctrl-C ends early, a second
+Ctrl-C at once.
 Exit codes: 0 done or left with q, 1 the survey or its report failed, 2 bad arguments, 130 Ctrl-C, 143 SIGTERM.
 `
 
@@ -72,6 +76,7 @@ export function readCommandLine(args: readonly string[], baseFolder: string): Co
         'compare-ms': { type: 'string', default: '3000' },
         'ask-ms': { type: 'string', default: '1500' },
         'at-once': { type: 'string', default: '32' },
+        flaky: { type: 'string', default: '2' },
         'grace-ms': { type: 'string', default: '2000' },
         cancel: { type: 'string' },
         report: { type: 'string' },
@@ -89,7 +94,8 @@ export function readCommandLine(args: readonly string[], baseFolder: string): Co
       inlineMs: toMs('--inline-ms', values['inline-ms'], 0),
       compareMs: toMs('--compare-ms', values['compare-ms'], 0),
       askMs: toMs('--ask-ms', values['ask-ms'], 0),
-      atOnce: toCount('--at-once', values['at-once']),
+      atOnce: toCount('--at-once', values['at-once'], 1),
+      flaky: toCount('--flaky', values.flaky, 0),
       graceMs: toMs('--grace-ms', values['grace-ms'], 1),
       cancel: values.cancel?.replace(/^\.?\/+|\/+$/g, ''),
       isPlain: values.plain,
@@ -127,10 +133,10 @@ function toToolNames(list: string): FileToolName[] {
   })
 }
 
-function toCount(flag: string, text: string): number {
-  const value = Number(text)
-  if (Number.isInteger(value) && value >= 1) return value
-  throw new Error(`${flag} must be a whole number from 1 up, got '${text}'`)
+function toCount(flag: string, text: string, least: number): number {
+  const value = text.trim() === '' ? NaN : Number(text)
+  if (Number.isInteger(value) && value >= least) return value
+  throw new Error(`${flag} must be a whole number from ${least} up, got '${text}'`)
 }
 
 function toMs(flag: string, text: string, least: number): number {

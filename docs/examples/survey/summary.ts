@@ -32,6 +32,11 @@ export function toSummary(ending: Ending, { log }: Pick<SurveyRun, 'log'>): Summ
   }
   add('calls', `${counts.inline.toLocaleString('en')} answered inline, ${countText(counts.tickets, 'ticket')}`)
   if (counts.mostQueued > 0) add('queue', `up to ${countText(counts.mostQueued, 'task')} waited for their turn`)
+  if (counts.retries > 0)
+    add(
+      'retries',
+      `${countText(counts.retries, 'attempt')} failed and ${counts.retries === 1 ? 'was' : 'were'} followed by another`,
+    )
   add('tasks', `${countText(counts.agents, 'sub-agent')}, ${counts.cancelled} cancelled, ${counts.failed} failed`)
   add('tokens', `about ${counts.tokens.toLocaleString('en')}, should a model read it all`)
   for (const tree of counts.cancelledTrees) add('cancelled', tree)

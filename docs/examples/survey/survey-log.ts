@@ -12,6 +12,8 @@ export interface SurveyCounts {
   /** Tasks that wait for a slot, and how many did at the same time. */
   queued: number
   mostQueued: number
+  /** Attempts that failed and were followed by another. */
+  retries: number
   /** Tasks that ended as cancelled, and how many of them somebody asked for by name: the tops of the subtrees. */
   cancelled: number
   cancelledTrees: string[]
@@ -43,6 +45,7 @@ export function createSurveyLog(session: Session): SurveyLog {
     tickets: 0,
     queued: 0,
     mostQueued: 0,
+    retries: 0,
     cancelled: 0,
     cancelledTrees: [],
     failed: 0,
@@ -146,7 +149,11 @@ export function createSurveyLog(session: Session): SurveyLog {
         const said = (event.answer as Approval | undefined)?.approved === false ? 'no' : 'yes'
         return tell(event, 'answered', event.by === 'answer' ? said : `${said}, as nobody said anything`)
       }
-      case 'task.retrying':
+      case 'task.retrying': {
+        const { label = event.tool } = live.get(event.taskId) ?? {}
+        counts.retries += 1
+        return tell(event, 'retrying', `${label}: ${event.failure.message}; again in ${msText(event.dueAt - event.at)}`)
+      }
       case 'task.attached':
       case 'task.progress':
       case 'task.output':

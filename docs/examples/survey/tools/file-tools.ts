@@ -1,5 +1,5 @@
 /** The tools that run on each file, by name. */
-import { compressTool } from './compress.ts'
+import { createCompressTool } from './compress.ts'
 import { countTool } from './count.ts'
 import { digestTool } from './digest.ts'
 import type { FileTool } from './file-tool.ts'
@@ -14,9 +14,14 @@ const LEAST_COMPRESSED_BYTES = 4_096
 /** Picks the tools for a file by its size. */
 export type PickTools = (bytes: number) => readonly FileTool[]
 
-export function createFileTools(names: readonly FileToolName[], search: string): PickTools {
-  const tools = { count: countTool, digest: digestTool, compress: compressTool, search: createSearchTool(search) }
-  const picked = [...new Set(names)].map((name) => tools[name])
-  const forSmall = picked.filter((tool) => tool !== compressTool)
+export function createFileTools(options: {
+  readonly names: readonly FileToolName[]
+  readonly search: string
+  readonly flaky: number
+}): PickTools {
+  const compress = createCompressTool(options.flaky)
+  const tools = { count: countTool, digest: digestTool, compress, search: createSearchTool(options.search) }
+  const picked = [...new Set(options.names)].map((name) => tools[name])
+  const forSmall = picked.filter((tool) => tool !== compress)
   return (bytes) => (bytes < LEAST_COMPRESSED_BYTES ? forSmall : picked)
 }

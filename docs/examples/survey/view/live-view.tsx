@@ -14,6 +14,7 @@ const LOOKS: Readonly<Record<RowState, { readonly mark: string; readonly color: 
   running: { mark: '●', color: 'cyan' },
   queued: { mark: '○', color: 'gray' },
   waiting: { mark: '?', color: 'yellow' },
+  retrying: { mark: '↻', color: 'magenta' },
   ticket: { mark: '◆', color: 'yellow' },
   stopping: { mark: '◌', color: 'magenta' },
   done: { mark: '✔', color: 'green' },
@@ -29,6 +30,7 @@ const FACT_COLORS: Readonly<Record<Fact['kind'], string>> = {
   redirected: 'blue',
   asked: 'yellow',
   answered: 'green',
+  retrying: 'magenta',
   cancelled: 'magenta',
   failed: 'red',
 }

@@ -8,7 +8,16 @@ import type { TaskRecord } from 'outlive'
 import { isAgent, labelOf, type EndedAgent } from '../facts.ts'
 import { countText, msText, plainText } from '../texts.ts'
 
-export type RowState = 'running' | 'queued' | 'waiting' | 'ticket' | 'stopping' | 'done' | 'cancelled' | 'failed'
+export type RowState =
+  | 'running'
+  | 'queued'
+  | 'waiting'
+  | 'retrying'
+  | 'ticket'
+  | 'stopping'
+  | 'done'
+  | 'cancelled'
+  | 'failed'
 
 export interface TaskRow {
   readonly key: string
@@ -87,7 +96,7 @@ function toForest(live: readonly TaskRecord[]): Node[] {
 
 function toRow(node: Node, now: number, shown: ReadonlySet<Node>): TaskRow {
   const { record, agents, tickets, inlineCalls, descendants } = node
-  const { taskId, depth, tool, status, progress, createdAt, description, targets } = record
+  const { taskId, depth, tool, progress, createdAt, description, targets } = record
   const isCall = !isAgent(tool)
   const details = [
     targets[0] === undefined ? '' : `→ ${targets[0]}`,
@@ -100,12 +109,16 @@ function toRow(node: Node, now: number, shown: ReadonlySet<Node>): TaskRow {
   return {
     key: taskId,
     depth,
-    state:
-      status === 'stopping' || status === 'queued' || status === 'waiting' ? status : isCall ? 'ticket' : 'running',
+    state: stateOf(record),
     label: plainText(depth === 0 ? tool : labelOf(tool, lastPart(tool, description))),
     detail: details.filter((text) => text !== '').join(', '),
     ...(progress?.fraction === undefined ? {} : { fraction: progress.fraction }),
   }
+}
+
+function stateOf({ status, tool }: TaskRecord): RowState {
+  if (status === 'queued' || status === 'waiting' || status === 'retrying' || status === 'stopping') return status
+  return isAgent(tool) ? 'running' : 'ticket'
 }
 
 /** A folder's row stands below that of its parent, so its own name is enough. */
