@@ -30,6 +30,8 @@ describe('the set', () => {
     { options: { redirectTo: ['board'] }, names: [...READING, 'task_cancel', 'task_redirect'] },
     { options: { start: [look] }, names: ['task_start', ...READING, 'task_cancel'] },
     { options: { redirectTo: [], start: [] }, names: [...READING, 'task_cancel'] },
+    { options: { mayAnswer: true }, names: [...READING, 'task_cancel', 'task_answer'] },
+    { options: { mayAnswer: true, readOnly: true }, names: READING },
     { options: { readOnly: true, redirectTo: ['board'], start: [wipe] }, names: READING },
     { options: { readOnly: true, start: [wipe, look] }, names: ['task_start', ...READING] },
     { options: { allow: ['task_result', 'task_check'] }, names: ['task_check', 'task_result'] },
@@ -43,7 +45,7 @@ describe('the set', () => {
 
   test('only what changes nothing is readOnly, and a set that is readOnly has nothing else', () => {
     const { ann } = setup()
-    const all = controlTools(ann, { redirectTo: ['board'], start: [look, wipe] })
+    const all = controlTools(ann, { redirectTo: ['board'], mayAnswer: true, start: [look, wipe] })
     const annotations = Object.fromEntries(all.map(({ name, annotations }) => [name, annotations]))
     expect(annotations).toEqual({
       task_start: { readOnly: false, destructive: true, idempotent: false },
@@ -53,14 +55,21 @@ describe('the set', () => {
       task_result: { readOnly: true, destructive: false, idempotent: true },
       task_cancel: { readOnly: false, destructive: true, idempotent: true },
       task_redirect: { readOnly: false, destructive: false, idempotent: true },
+      task_answer: { readOnly: false, destructive: false, idempotent: false },
     })
-    const reading = controlTools(ann, { readOnly: true, redirectTo: ['board'], start: [look, wipe] })
+    const reading = controlTools(ann, { readOnly: true, redirectTo: ['board'], mayAnswer: true, start: [look, wipe] })
     expect(reading.filter(({ annotations }) => !annotations.readOnly)).toEqual([])
     expect(reading.map(({ name }) => name)).toEqual(['task_start', ...READING])
   })
 
   describe('no text names a tool that the model does not have', () => {
-    const names = ['task_start', ...READING, 'task_cancel', 'task_redirect'] as const as readonly ControlToolName[]
+    const names = [
+      'task_start',
+      ...READING,
+      'task_cancel',
+      'task_redirect',
+      'task_answer',
+    ] as const as readonly ControlToolName[]
 
     /** What a tool says about tasks in every condition, and the other tools it names. */
     const namedBy = async (name: ControlToolName, allow: readonly ControlToolName[]): Promise<string[]> => {
@@ -69,7 +78,7 @@ describe('the set', () => {
       const live = await ann.spawn(work.tool, undefined)
       const ended = await ann.spawn(async () => 'x'.repeat(20_000), undefined)
       await ended.wait()
-      const call = callsOf(controlTools(ann, { redirectTo: ['board'], start: [later], allow }))
+      const call = callsOf(controlTools(ann, { redirectTo: ['board'], mayAnswer: true, start: [later], allow }))
       const answers: unknown[] = []
       for (const about of [
         { task_id: ended.taskId },
@@ -92,7 +101,7 @@ describe('the set', () => {
 
     test('and with them they are named', async () => {
       const named = new Set((await Promise.all(names.map((name) => namedBy(name, names)))).flat())
-      expect([...named].sort()).toEqual([...READING, 'task_cancel', 'task_redirect'].sort())
+      expect([...named].sort()).toEqual([...READING, 'task_answer', 'task_cancel', 'task_redirect'].sort())
     })
   })
 
@@ -167,6 +176,8 @@ describe('options of the set', () => {
       message: 'allow names task_redirect, which there is only with redirectTo',
     },
     { options: { allow: ['task_start'] }, message: 'allow names task_start, which there is only with start' },
+    { options: { allow: ['task_answer'] }, message: 'allow names task_answer, which there is only with mayAnswer' },
+    { options: { mayAnswer: 'yes' }, message: 'mayAnswer must be a boolean' },
     { options: { readOnly: 'yes' }, message: 'readOnly must be a boolean' },
     { options: { redirectTo: 'board' }, message: 'redirectTo must be an array of non-empty strings' },
     { options: { redirectTo: [''] }, message: 'redirectTo must be an array of non-empty strings' },

@@ -1,5 +1,5 @@
 /** What a model's control tools answer, tool by tool. */
-import { callbackChannel, currentTask, type TaskContext } from 'outlive'
+import { approval, callbackChannel, currentTask, type TaskContext } from 'outlive'
 import { controllableTool } from 'outlive/testing'
 import { controlTools, type ControlToolsOptions } from 'outlive/tools'
 import { describe, expect, test } from 'vitest'
@@ -604,5 +604,46 @@ describe('task_redirect', () => {
     for (const target of targets) answers.push(await call('task_redirect', { task_id: task.taskId, target }))
     expect(answers.at(-1)).toBe('This is not possible for this task, so nothing was changed. Do not try it again.')
     expect(answers.at(-2)).toContain('is sent to board:99 now')
+  })
+})
+
+describe('task_answer', () => {
+  test('the answer of a model counts as any other, and is told how the task goes on', async () => {
+    const { ann, call, settle } = setupTools({}, { mayAnswer: true })
+    const task = await ann.spawn(
+      async (_: undefined, ctx: TaskContext) => ctx.ask('colour', 'Which colour?'),
+      undefined,
+    )
+    await settle()
+    expect(await call('task_check', { task_id: task.taskId })).toContain('open question "colour": Which colour?')
+    expect(await call('task_answer', { task_id: task.taskId, question: 'colour', answer: 'blue' })).toMatch(
+      /^The answer was taken\. Task task-1 (goes on|has ended) \(/,
+    )
+    expect(await task.result()).toBe('blue')
+    expect(await call('task_answer', { task_id: task.taskId, question: 'colour', answer: 'red' })).toMatch(
+      /^The task has ended already/,
+    )
+  })
+
+  test('an answer that does not fit is refused with what would fit, and the question stays open', async () => {
+    const { ann, call, settle } = setupTools({}, { mayAnswer: true })
+    const asking = (_: undefined, ctx: TaskContext): Promise<unknown> =>
+      ctx.ask('deploy', 'Deploy?', { schema: approval })
+    const task = await ann.spawn(asking, undefined)
+    await settle()
+    const refused = await call('task_answer', { task_id: task.taskId, question: 'deploy', answer: 'yes' })
+    expect(refused).toContain('which is still open')
+    expect(refused).toContain('must be an object')
+    expect(JSON.parse(readFenced(refused).data)).toMatchObject({ required: ['approved'] })
+    expect(await call('task_answer', { task_id: task.taskId, question: 'other', answer: true })).toMatch(
+      /^This question is not open/,
+    )
+    for (const question of ['', 7, undefined, 'x'.repeat(200)]) {
+      expect(await call('task_answer', { task_id: task.taskId, question, answer: true })).toBe(
+        'This is no key of a question, so nothing was answered.',
+      )
+    }
+    await call('task_answer', { task_id: task.taskId, question: 'deploy', answer: { approved: true } })
+    expect(await task.result()).toEqual({ approved: true })
   })
 })

@@ -210,6 +210,7 @@ export const NOT_OWN_TOLD = TASK_NOT_FOUND_TEXT
 /** A set with every control tool there is. */
 export const EVERY_TOOL: ControlToolsOptions = {
   redirectTo: ['board:other'],
+  mayAnswer: true,
   start: [{ tool: whoAmI, jsonSchema: { type: 'object' } }],
 }
 
@@ -225,6 +226,7 @@ export const TOOL_ID_ROWS = {
   task_wait: toolRow('task_wait', /\ndone\n/, { wait_seconds: 1 }),
   task_result: toolRow('task_result', /\ndone\n/, { page: 1 }),
   task_cancel: toolRow('task_cancel', /had ended already \(completed\)/),
+  task_answer: toolRow('task_answer', /has ended already/, { question: 'go', answer: true }),
   task_redirect: toolRow('task_redirect', /sent to board:other now/, { target: 'board:other' }),
 } satisfies Partial<Record<ControlToolName, IdRow>>
 

@@ -12,6 +12,7 @@ export type ControlToolName =
   | 'task_result'
   | 'task_cancel'
   | 'task_redirect'
+  | 'task_answer'
   | 'task_start'
 
 /** What a host may know of a tool before it lets a model call it. */

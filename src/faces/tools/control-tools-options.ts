@@ -14,6 +14,11 @@ export interface ControlToolsOptions {
   readonly readOnly?: boolean
   /** The targets that `task_redirect` may name. Without any the model does not get that tool. @defaultValue `[]` */
   readonly redirectTo?: readonly string[]
+  /**
+   * The model may answer questions of tasks, approvals among them. Without that it does not get `task_answer`.
+   * @defaultValue false
+   */
+  readonly mayAnswer?: boolean
   /** The tools that `task_start` may start. Without any the model does not get that tool. @defaultValue `[]` */
   readonly start?: readonly StartableTool[]
   /**
@@ -39,6 +44,7 @@ export const CONTROL_TOOLS_OPTIONS = [
   'allow',
   'readOnly',
   'redirectTo',
+  'mayAnswer',
   'start',
   'self',
   'maxTokens',

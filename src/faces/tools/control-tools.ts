@@ -14,6 +14,7 @@ import {
 } from './control-tools-options.ts'
 import type { Parameters } from './parameters.ts'
 import { toStartables } from './startable.ts'
+import { createTaskAnswer } from './task-answer.ts'
 import { createTaskCancel } from './task-cancel.ts'
 import { createTaskCheck } from './task-check.ts'
 import { createTaskList } from './task-list.ts'
@@ -28,6 +29,7 @@ interface Policy {
   readonly readOnly: boolean
   readonly redirectTo: readonly string[]
   readonly start: ControlParts['start']
+  readonly mayAnswer: boolean
 }
 
 interface Entry {
@@ -46,6 +48,7 @@ const TOOLS: Readonly<Record<ControlToolName, Entry>> = {
   task_result: entry(createTaskResult, always),
   task_cancel: entry(createTaskCancel, ({ readOnly }) => !readOnly),
   task_redirect: entry(createTaskRedirect, ({ readOnly, redirectTo }) => !readOnly && redirectTo.length > 0),
+  task_answer: entry(createTaskAnswer, ({ readOnly, mayAnswer }) => !readOnly && mayAnswer),
 }
 
 function entry<Known extends Parameters>(
@@ -62,7 +65,8 @@ const ALL_NAMES = Object.keys(TOOLS) as readonly ControlToolName[]
  * sees and nothing else, whatever a model writes.
  *
  * Which ones there are follows the options: `task_check`, `task_wait`, `task_list` and `task_result`, which change nothing;
- * `task_cancel`; `task_redirect` and `task_start` as far as targets and tools are named for them.
+ * `task_cancel`; `task_redirect` and `task_start` as far as targets and tools are named for them; `task_answer` where a model
+ * may answer for its owner.
  *
  * @throws TypeError naming the option and the value it got, also for a tool of `start` that has no JSON Schema;
  * `not_allowed` for a supervisor that has no owner by itself
@@ -85,7 +89,8 @@ export function controlTools(session: Session, options: ControlToolsOptions = {}
   const readOnly = checkBoolean('readOnly', orDefault(options.readOnly, false))
   const redirectTo = [...checkTexts('redirectTo', orDefault(options.redirectTo, []))]
   const start = toStartables(orDefault(options.start, [])).filter(({ policy }) => !readOnly || policy.readOnly === true)
-  const names = namesOf(options, { readOnly, redirectTo, start })
+  const mayAnswer = checkBoolean('mayAnswer', orDefault(options.mayAnswer, false))
+  const names = namesOf(options, { readOnly, redirectTo, start, mayAnswer })
   const parts: ControlParts = {
     session,
     names: new Set(names),
@@ -106,6 +111,7 @@ function namesOf(options: ControlToolsOptions, policy: Policy): readonly Control
   const unknown = allow.find((name) => !Object.hasOwn(TOOLS, name))
   if (unknown !== undefined) throw badOption('allow', `names of ${ALL_NAMES.join(', ')}`, unknown)
   if (allow.includes('task_redirect') && options.redirectTo === undefined) throw missing('task_redirect', 'redirectTo')
+  if (allow.includes('task_answer') && options.mayAnswer === undefined) throw missing('task_answer', 'mayAnswer')
   if (allow.includes('task_start') && options.start === undefined) throw missing('task_start', 'start')
   return names.filter((name) => allow.includes(name))
 }

@@ -87,9 +87,13 @@ export function describeError(error: unknown, { names }: Pick<ControlParts, 'nam
   return [sentences.join(' '), ...detailsOf(error)].join('\n')
 }
 
-/** What a schema found wrong with an input. */
-function detailsOf({ code, details }: TaskError): string[] {
-  if (code !== 'input_invalid' || !Array.isArray(details)) return []
+function detailsOf(error: TaskError): string[] {
+  return error.code === 'input_invalid' ? issuesOf(error.details) : []
+}
+
+/** What a schema found wrong with a value, a line each. */
+export function issuesOf(details: unknown): string[] {
+  if (!Array.isArray(details)) return []
   const issues = details as readonly { readonly path?: unknown; readonly message?: unknown }[]
   return issues.slice(0, MAX_DETAILS).map(({ path, message }) => {
     const place = typeof path === 'string' && path !== '' ? `${path}: ` : ''
