@@ -2,7 +2,17 @@
 import { createHash } from 'node:crypto'
 import { MAX_TARGETS, requireTarget } from './delivery/targets.ts'
 import { TaskError } from './errors.ts'
-import { badOption, checkChoice, checkKey, checkOptionNames, checkSignal, checkText, type Settings } from './options.ts'
+import {
+  badOption,
+  checkChoice,
+  checkKey,
+  checkOptionNames,
+  checkSignal,
+  checkText,
+  checkWhole,
+  type Settings,
+} from './options.ts'
+import type { BudgetRequest } from '../machines/policies/budget.ts'
 import { ON_BUSY } from '../machines/policies/busy-key.ts'
 import type { Correlation } from '../machines/policies/lineage.ts'
 import type { Channel } from './ports/channel.ts'
@@ -22,6 +32,7 @@ const CALL_OPTIONS = [
   'description',
   'metadata',
   'correlation',
+  'budget',
   'deliverTo',
   'timeoutMs',
   'attemptTimeoutMs',
@@ -148,6 +159,7 @@ function toSpec(
       ...(queueMs === Infinity ? {} : { queueMs }),
     }),
     attempts: toAttemptPolicy(own, tool),
+    budget: optional(options['budget'], toBudget),
     durable: own.durable ?? false,
     priority: optional(options['priority'], toPriority) ?? 0,
     concurrency: undefined,
@@ -211,6 +223,32 @@ function toAttemptPolicy(own: CheckedPolicy, { policy, schema }: ResolvedTool): 
     restarts,
     sharesInput: schema !== undefined,
   })
+}
+
+const DEFAULT_RESERVE = 0.1
+
+function toBudget(value: unknown): BudgetRequest {
+  const given = checkOptionNames('budget', value, ['tokens', 'cost', 'spawns', 'reserve'])
+  const { tokens, cost, spawns, reserve = DEFAULT_RESERVE } = given
+  if (tokens === undefined && cost === undefined && spawns === undefined) {
+    throw badOption('budget', 'limited in tokens, cost or spawns', value)
+  }
+  if (typeof reserve !== 'number' || !(reserve >= 0 && reserve < 1)) {
+    throw badOption('budget.reserve', 'a number from 0 to below 1', reserve)
+  }
+  return Object.freeze({
+    tokens: optional(tokens, (amount) => checkPositive('budget.tokens', amount)) ?? Infinity,
+    cost: optional(cost, (amount) => checkPositive('budget.cost', amount)) ?? Infinity,
+    spawns:
+      optional(spawns, (count) => checkWhole('budget.spawns', count, { min: 0, max: Number.MAX_SAFE_INTEGER })) ??
+      Infinity,
+    reserve,
+  })
+}
+
+function checkPositive(name: string, value: unknown): number {
+  if (typeof value === 'number' && value > 0 && value < Infinity) return value
+  throw badOption(name, 'a positive finite number', value)
 }
 
 function toInlineMs(background: ResolvedTool['policy']['background'], inlineMs: number): number {

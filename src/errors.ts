@@ -81,6 +81,12 @@ export const ERROR_DOCS = {
     retryable: true,
     whatToDo: 'Wait for a child to end, or raise the limit.',
   },
+  budget_exceeded: {
+    meaning:
+      'The budget of the task, or of one above it, is used up: its `spawns`, or its `tokens` or `cost` but for the reserve.',
+    retryable: false,
+    whatToDo: 'End the work and return what there is; `details` says what is used up.',
+  },
   parent_stopping: {
     meaning:
       'A stop was accepted for the parent, for a task above it or for its run; nothing starts below it any more.',

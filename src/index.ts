@@ -1,4 +1,5 @@
 /** `outlive`: everything that is public, by name. */
+export type { BudgetAmounts } from '../machines/policies/budget.ts'
 export type { Correlation, OnChildFailure, OnParentEnd } from '../machines/policies/lineage.ts'
 export type { RestartIntensity } from '../machines/policies/restarts.ts'
 export {
@@ -33,6 +34,7 @@ export type { IdSource } from './ports/id-source.ts'
 export type { RetryExhausted, RetryPolicy } from './ports/retry-policy.ts'
 export type { Logger } from './ports/logger.ts'
 export type {
+  BudgetOptions,
   CallOptions,
   CancelOptions,
   CancelReport,
@@ -61,6 +63,7 @@ export type {
   Durability,
   OpenQuestion,
   StoredRecord,
+  TaskBudget,
   TaskProgress,
   TaskRecord,
   TaskUsage,

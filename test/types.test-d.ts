@@ -10,6 +10,7 @@ import {
   isTaskError,
   isTaskEvent,
   type Approval,
+  type BudgetAmounts,
   type ErrorCode,
   type Operator,
   type RetryExhausted,
@@ -251,6 +252,14 @@ export async function refuses(
   await session.run(length, 'text', { retry: { retryIf: async () => true } })
   // @ts-expect-error -- how often children are tried again is the tool's to say
   await session.run(length, 'text', { restarts: { max: 3, withinMs: 5_000 } })
+
+  // A budget has limits, and what is left of it are numbers.
+  await ctx.spawn(length, 'text', { budget: { tokens: 5, cost: 0.5, spawns: 0, reserve: 0.2 } })
+  expectTypeOf(ctx.budget).toEqualTypeOf<BudgetAmounts | undefined>()
+  // @ts-expect-error -- there is no such limit
+  await session.run(length, 'text', { budget: { seconds: 5 } })
+  // @ts-expect-error -- a budget is the call's to give
+  defineTool({ name: 'tool', policy: { budget: { tokens: 5 } }, run: nothing })
 
   // What is handed out is not written to.
   // @ts-expect-error -- records are read

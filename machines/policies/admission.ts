@@ -1,6 +1,7 @@
 /** Whether a new task may start to exist. Pure: everything it weighs is an argument. */
 import type { SupervisorPhase, TaskStatus } from '../vocabulary.ts'
 import { isFinalStatus } from '../vocabulary.ts'
+import type { BudgetShortage } from './budget.ts'
 
 export interface AdmissionLimits {
   /** Live tasks in one supervisor. */
@@ -33,6 +34,8 @@ export interface AdmissionParent {
   readonly liveChildren: number
   /** Whether a stop has been accepted for the parent or for anything above it. */
   readonly isStopping: boolean
+  /** What the budgets above have not enough of for anything to start. */
+  readonly shortage: BudgetShortage | undefined
 }
 
 export type AdmissionRefusal =
@@ -42,15 +45,20 @@ export type AdmissionRefusal =
   | { readonly code: 'depth_exceeded'; readonly limit: number }
   | { readonly code: 'children_exceeded'; readonly limit: number }
   | { readonly code: 'queue_full'; readonly limit: number }
+  | { readonly code: 'budget_exceeded'; readonly what: BudgetShortage }
 
 /** Gives the first reason to refuse, or nothing when the task may be admitted. */
 export function decideAdmission(limits: AdmissionLimits, request: AdmissionRequest): AdmissionRefusal | undefined {
   const { phase, liveCount, parent, runIsCancelled, queuedBefore } = request
   if (runIsCancelled) return { code: 'parent_stopping' }
   if (parent !== undefined) {
+    const { shortage } = parent
+    // Why the parent is stopping, or is about to.
+    if (shortage !== undefined && shortage !== 'spawns') return { code: 'budget_exceeded', what: shortage }
     if (parent.isStopping || parent.status === 'stopping' || isFinalStatus(parent.status))
       return { code: 'parent_stopping' }
     if (phase === 'stopped') return { code: 'supervisor_closed' }
+    if (shortage !== undefined) return { code: 'budget_exceeded', what: shortage }
     if (parent.depth + 1 > limits.maxDepth) return { code: 'depth_exceeded', limit: limits.maxDepth }
     if (parent.liveChildren >= limits.maxChildren) return { code: 'children_exceeded', limit: limits.maxChildren }
   } else if (phase !== 'accepting') {

@@ -87,7 +87,7 @@ export interface Session {
    * ticket for the task that goes on. Use `spawn` for work that is known to be slow.
    * @throws the tool's own error if it fails while the caller waits; `task_failed` for a hard deadline; `task_cancelled`;
    * `input_invalid`, `name_taken`, `name_invalid`, `target_invalid`, `capacity_exceeded`, `depth_exceeded`,
-   * `children_exceeded`, `parent_stopping`, `supervisor_closed`, `store_unavailable`; the reason of `signal`
+   * `budget_exceeded`, `children_exceeded`, `parent_stopping`, `supervisor_closed`, `store_unavailable`; the reason of `signal`
    */
   run<Input, Output>(tool: Tool<Input, Output>, input: Input, options?: RunCall): Promise<RunOutcome<Awaited<Output>>>
   run<Output>(tool: Tool<undefined, Output>): Promise<RunOutcome<Awaited<Output>>>

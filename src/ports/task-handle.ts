@@ -48,6 +48,24 @@ export type RunOutcome<Value> =
     }
   | { readonly kind: 'background'; readonly ticket: Ticket }
 
+/**
+ * What a task and everything below it may spend; at least one of the three limits. A child with a budget of its own gets at
+ * most what is left above it, and draws on both; one without shares its parent's.
+ */
+export interface BudgetOptions {
+  /** As `ctx.usage` reports them. */
+  readonly tokens?: number
+  readonly cost?: number
+  /** Tasks that start below this one, however long they live. */
+  readonly spawns?: number
+  /**
+   * The part of the tokens and of the cost that is kept for handing back: the tree is stopped when the rest is spent, and
+   * has the grace to return what it has. From 0 to below 1.
+   * @defaultValue 0.1
+   */
+  readonly reserve?: number
+}
+
 /** What any call may name. */
 export interface CallOptions extends CallPolicy {
   /** Unique among the owner's live tasks, `^[a-z][a-z0-9_-]{0,63}$` after folding to lower case. */
@@ -56,6 +74,8 @@ export interface CallOptions extends CallPolicy {
   /** Kept with the record as JSON of at most 16 KiB. */
   readonly metadata?: Readonly<Record<string, unknown>>
   readonly correlation?: Correlation
+  /** @defaultValue none, but for the parent's */
+  readonly budget?: BudgetOptions
   /** Among the queued tasks of its owner, the highest goes first: a whole number from -100 to 100. @defaultValue 0 */
   readonly priority?: number
   /** Where the result goes when the call went to the background; `[]` means nowhere. At most 100 targets. */

@@ -32,6 +32,13 @@ export interface OpenQuestion {
   readonly schema?: Readonly<Record<string, unknown>>
 }
 
+/** What a task and everything below it was granted, and what all of it has spent. */
+export interface TaskBudget {
+  /** Absent where nothing is limited. */
+  readonly granted: { readonly tokens?: number; readonly cost?: number; readonly spawns?: number }
+  readonly spent: { readonly tokens: number; readonly cost: number; readonly spawns: number }
+}
+
 /** How a store keeps what it was given: in memory, past the end of the process, past a loss of power. */
 export type Durability = 'memory' | 'process' | 'power'
 
@@ -68,6 +75,8 @@ export interface TaskRecord {
   readonly questions?: readonly OpenQuestion[]
   readonly progress?: TaskProgress
   readonly usage?: TaskUsage
+  /** Of a task that was given a budget. What is spent is that of the last event of this task; at its end it is all. */
+  readonly budget?: TaskBudget
   /** Set from the moment a stop was signalled; gone again if only an attempt was stopped. */
   readonly cause?: StopCause
   /** Set when the status is `failed`; before that, why the last attempt has failed, until the next one begins. */

@@ -1,6 +1,7 @@
 /** What a task runs: a function, alone or with a name, a schema and a policy. */
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { OnBusy } from '../../machines/policies/busy-key.ts'
+import type { BudgetAmounts } from '../../machines/policies/budget.ts'
 import type { Correlation, OnChildFailure, OnParentEnd } from '../../machines/policies/lineage.ts'
 import type { RestartIntensity } from '../../machines/policies/restarts.ts'
 import type { RetryPolicy } from './retry-policy.ts'
@@ -169,7 +170,12 @@ export interface TaskContext {
    * @throws `key_busy`, `key_held_by_ancestor`
    */
   holdKey(key: string): Promise<void>
-  /** Adds to what the task has used. */
+  /** What this task and everything below it may still spend, Infinity where nothing is limited; absent without a budget. */
+  readonly budget: BudgetAmounts | undefined
+  /**
+   * Adds to what the task has used, and draws it on the budgets above.
+   * @throws `budget_exceeded` when one of these had nothing left before; the record has what was used all the same
+   */
   usage(used: Partial<TaskUsage>): void
   /**
    * Asks whoever may answer for the owner (`session.answer`), and resolves with the first answer that fits. Until then

@@ -15,6 +15,7 @@ import type { IdSource } from '../ports/id-source.ts'
 import type { Claim } from '../ports/task-store.ts'
 import type { Journal } from './journal.ts'
 import type { Keys } from './keys.ts'
+import { budgetExceeded, findShortBudget, type Budgets } from './budgets.ts'
 import { createLiveTask, statusOf, type LiveTask, type TaskSpec } from './live-task.ts'
 import type { SupervisorActor } from './supervisor-actor.ts'
 import type { TreeIndex } from './tree-index.ts'
@@ -55,11 +56,12 @@ export function createAdmission(parts: {
   readonly journal: Journal
   readonly keys: Keys
   readonly turns: Turns
+  readonly budgets: Budgets
   readonly closedRuns: { add(key: string): void; has(key: string): boolean }
   readonly endUnstarted: (task: LiveTask) => void
   readonly dropUnstarted: (task: LiveTask) => void
 }): Admission {
-  const { supervisor, tree, journal, settings, closedRuns, keys, turns } = parts
+  const { supervisor, tree, journal, settings, closedRuns, keys, turns, budgets } = parts
 
   /** The store has taken a task after it was refused: it is ended, as a task that nobody owns any more. */
   const endLate = (task: LiveTask): void => {
@@ -91,6 +93,7 @@ export function createAdmission(parts: {
           depth: parent.depth,
           liveChildren: parent.childCount,
           isStopping: parent.stop !== undefined || parent.ownCodeEnded,
+          shortage: budgets.shortageBelow(parent),
         },
         runIsCancelled: runId !== undefined && closedRuns.has(runKey(spec.owner, runId)),
         queuedBefore: isOverdraft ? undefined : queuedBefore,
@@ -108,6 +111,7 @@ export function createAdmission(parts: {
       tree.link(task)
       supervisor.register(task)
       turns.enter(task, isOverdraft)
+      budgets.enter(task, parent)
       return task
     },
 
@@ -184,6 +188,12 @@ function toError(refusal: AdmissionRefusal, parent: LiveTask | undefined): TaskE
       return new TaskError('queue_full', `There are ${refusal.limit} tasks in the queue, which is the limit.`, {
         retryAfterMs: RETRY_AFTER_MS,
       })
+    case 'budget_exceeded': {
+      const budget = parent && findShortBudget(parent, refusal.what)
+      return budget === undefined
+        ? new TaskError('budget_exceeded', `The budget is used up: there are no ${refusal.what} left.`)
+        : budgetExceeded(budget, refusal.what)
+    }
     case 'children_exceeded':
       return new TaskError('children_exceeded', `A task may have ${refusal.limit} live children.`, {
         retryAfterMs: RETRY_AFTER_MS,

@@ -10,6 +10,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { ActorRefFrom } from 'xstate'
 import type { OnBusy } from '../../machines/policies/busy-key.ts'
+import type { BudgetAmounts, BudgetGrant, BudgetRequest } from '../../machines/policies/budget.ts'
 import type { Correlation } from '../../machines/policies/lineage.ts'
 import type { QuestionState } from '../../machines/policies/questions.ts'
 import type { RestartIntensity } from '../../machines/policies/restarts.ts'
@@ -67,6 +68,7 @@ export interface TaskSpec {
   readonly policy: StoredPolicy
   /** Absent when the call says nothing of its attempts: it has one, and fails with it. */
   readonly attempts: AttemptPolicy | undefined
+  readonly budget: BudgetRequest | undefined
   readonly durable: boolean
   /** Among the queued tasks of its owner, the highest goes first. */
   readonly priority: number
@@ -112,6 +114,15 @@ export interface AttemptPolicy {
   readonly restarts: RestartIntensity | undefined
   /** Nobody knows whether what a schema made can be copied: all attempts get the same. */
   readonly sharesInput: boolean
+}
+
+/** What one task and everything below it may spend. Tasks below that have none of their own share it. */
+export interface Budget {
+  readonly holder: LiveTask
+  /** What it draws on as well. */
+  readonly above: Budget | undefined
+  readonly granted: BudgetGrant
+  spent: BudgetAmounts
 }
 
 /** One call of the code of a task that has attempts. */
@@ -241,6 +252,8 @@ export interface Rare {
   /** Its running time has stood still: how much of it is left, and since when it goes on again. */
   stood: { readonly leftMs: number; wentOnAt: number | undefined } | undefined
   questions: Questions | undefined
+  /** What it draws on: its own budget, or the nearest above. */
+  budget: Budget | undefined
 }
 
 export interface LiveTask extends TreeNode {
@@ -376,7 +389,7 @@ export function reportedOf(task: LiveTask): Reported {
 }
 
 export function rareOf(task: LiveTask): Rare {
-  return (task.rare ??= { stood: undefined, questions: undefined })
+  return (task.rare ??= { stood: undefined, questions: undefined, budget: undefined })
 }
 
 /** Where the chart stands; `queued` as long as the task has none. */

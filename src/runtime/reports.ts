@@ -11,6 +11,7 @@ import type { Clock } from '../ports/clock.ts'
 import type { Deadlines } from '../ports/deadlines.ts'
 import type { TaskProgress, TaskUsage } from '../ports/task-record.ts'
 import type { ProgressReport } from '../ports/tool.ts'
+import type { Budgets } from './budgets.ts'
 import type { Counters } from './counters.ts'
 import type { Journal } from './journal.ts'
 import { decodeFrozen, encodeJson } from './json.ts'
@@ -38,8 +39,9 @@ export function createReports(parts: {
   readonly counters: Counters
   readonly progressMs: number
   readonly maxEventChars: number
+  readonly budgets: Budgets
 }): Reports {
-  const { clock, deadlines, journal, counters, progressMs } = parts
+  const { clock, deadlines, journal, counters, progressMs, budgets } = parts
   /** A longer piece would be trimmed whole. */
   const maxChunkChars = Math.min(MAX_PAYLOAD_BYTES, parts.maxEventChars)
 
@@ -120,7 +122,9 @@ export function createReports(parts: {
       const reported = reportedOf(task)
       const before = reported.usage ?? { tokens: 0, cost: 0 }
       reported.usage = Object.freeze({ tokens: before.tokens + tokens, cost: before.cost + cost })
+      const drawing = task.rare?.budget === undefined ? undefined : budgets.draw(task, { tokens, cost })
       journal.append(task, 'task.usage', reported.usage)
+      if (drawing !== undefined) budgets.enforce(task, drawing)
     },
 
     noteLate: () => void (counters.lateReports += 1),

@@ -1,6 +1,6 @@
 /** The record of a live task as a store keeps it. */
-import type { OpenQuestion, StoredRecord } from '../ports/task-record.ts'
-import { attemptOf, currentCauseOf, isAttached, statusOf, type LiveTask } from './live-task.ts'
+import type { OpenQuestion, StoredRecord, TaskBudget } from '../ports/task-record.ts'
+import { attemptOf, currentCauseOf, isAttached, statusOf, type Budget, type LiveTask } from './live-task.ts'
 import { hardDeadlineAt } from './running-time.ts'
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] }
@@ -38,6 +38,8 @@ export function toStoredRecord(task: LiveTask, version: number): StoredRecord {
     const dueAt = nextDeadlineOf(task, questions)
     if (dueAt !== Infinity) record.dueAt = dueAt
   }
+  const budget = task.rare?.budget
+  if (budget?.holder === task) record.budget = toBudgetRecord(budget)
   if (spec.priority !== 0) record.priority = spec.priority
   if (spec.concurrency !== undefined) record.concurrencyKey = spec.concurrency.key
   if (spec.dedupe !== undefined) {
@@ -71,4 +73,16 @@ function nextDeadlineOf(task: LiveTask, questions: readonly OpenQuestion[] | und
   if (startedAt === undefined) return createdAt + (spec.policy.queueMs ?? Infinity)
   if (questions !== undefined) return Math.min(...questions.map(({ answerBy }) => answerBy))
   return attempts === undefined ? hardDeadlineAt(task, startedAt) : attempts.dueAt
+}
+
+function toBudgetRecord({ granted, spent }: Budget): TaskBudget {
+  const { tokens, cost, spawns } = granted
+  return Object.freeze({
+    granted: Object.freeze({
+      ...(tokens === Infinity ? {} : { tokens }),
+      ...(cost === Infinity ? {} : { cost }),
+      ...(spawns === Infinity ? {} : { spawns }),
+    }),
+    spent: Object.freeze({ ...spent }),
+  })
 }

@@ -30,6 +30,7 @@ import type { Durability } from '../ports/task-record.ts'
 import type { TaskContext } from '../ports/tool.ts'
 import type { Ambient } from './ambient.ts'
 import { createAttempts } from './attempts.ts'
+import type { Budgets } from './budgets.ts'
 import { createCallers, type Callers } from './callers.ts'
 import type { Counters } from './counters.ts'
 import { finalDataOf, keepResult, outboxOf } from './endings.ts'
@@ -101,6 +102,7 @@ export function createTaskActors(parts: {
   readonly reports: Reports
   readonly graceMs: number
   readonly turns: Turns
+  readonly budgets: Budgets
   readonly contextOf: (task: LiveTask) => TaskContext
 }): TaskActors {
   const { clock, deadlines, supervisor, tree, journal, hub, counters, reports, turns } = parts
@@ -412,6 +414,7 @@ export function createTaskActors(parts: {
     const parent = takeOut(task)
     stopping.noteEnd(task)
     turns.noteFinal(task)
+    parts.budgets.leave(task)
     task.stop = undefined
     tellEnd(task, parent)
   }

@@ -1,10 +1,12 @@
 /** What a tool's code gets. Everything in it is about the one task. */
 import { ParentStoppingError, TaskStoppedError } from '../errors.ts'
 import type { Correlation } from '../../machines/policies/lineage.ts'
+import type { BudgetAmounts } from '../../machines/policies/budget.ts'
 import type { TaskDoor } from '../ports/task-door.ts'
 import type { RunCall, RunOutcome, SpawnCall, TaskHandle } from '../ports/task-handle.ts'
 import type { TaskUsage } from '../ports/task-record.ts'
 import type { AskOptions, ProgressReport, Tool, TaskContext } from '../ports/tool.ts'
+import { leftIn } from './budgets.ts'
 import { currentCauseOf, isStopping, type Attempt, type LiveTask } from './live-task.ts'
 import type { QuestionDesk } from './questions.ts'
 import type { Reports } from './reports.ts'
@@ -87,6 +89,10 @@ export function createTaskContexts(parts: {
         }
       }
       return task.controller.signal
+    }
+
+    get budget(): BudgetAmounts | undefined {
+      return leftIn(this.#task.rare?.budget)
     }
 
     progress(report: ProgressReport): void {

@@ -17,6 +17,7 @@ import type { Logger } from '../ports/logger.ts'
 import type { TaskStore } from '../ports/task-store.ts'
 import { createAdmission, type AdmissionAnswers } from './admission.ts'
 import { inItsContext, type Ambient } from './ambient.ts'
+import { createBudgets } from './budgets.ts'
 import type { Counters } from './counters.ts'
 import { createJournal, isFinalCommit, type Journal } from './journal.ts'
 import { isAttached, statusOf, type Caller, type LiveTask, type TaskSpec, type TreeNode } from './live-task.ts'
@@ -114,6 +115,12 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
   const tree = createTreeIndex()
   const writer = createStoreWriter({ ...parts, commitWaitMs: settings.commitWaitMs, onPause: () => hub.pause() })
   const journal = createJournal({ clock, deadlines, hub, writer, settings, counters })
+  const budgets = createBudgets({
+    stop: (top, what) => {
+      const cause = { reason: 'budget', note: what } as const
+      stopping.accept({ roots: [top], cause, rootEvent: 'task.cancel' })
+    },
+  })
   const reports = createReports({
     clock,
     deadlines,
@@ -121,6 +128,7 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     counters,
     progressMs: settings.progressMs,
     maxEventChars: settings.retention.maxEventChars,
+    budgets,
   })
   const contexts = createTaskContexts({
     reports,
@@ -147,6 +155,7 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     durability: store.durability,
     graceMs: settings.graceMs,
     turns,
+    budgets,
     contextOf: contexts.contextOf,
   })
   const { callers, stopping } = actors
@@ -160,6 +169,7 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     journal,
     keys,
     turns,
+    budgets,
     closedRuns: createRecentKeys(MAX_CLOSED_RUNS),
     endUnstarted: actors.endUnstarted,
     dropUnstarted: actors.dropUnstarted,

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { decideAdmission, type AdmissionLimits } from '../../machines/policies/admission.ts'
 import type { BackoffPolicy } from '../../machines/policies/backoff.ts'
 import { backoffDelayMs } from '../../machines/policies/backoff.ts'
+import { decideDraw, decideGrant, decideStop, NOTHING_SPENT } from '../../machines/policies/budget.ts'
 import { decideRestart } from '../../machines/policies/restarts.ts'
 import { decideRetry, type RetryLimits } from '../../machines/policies/retry.ts'
 import { decideTrim, mustEvictOldest } from '../../machines/policies/retention.ts'
@@ -75,7 +76,13 @@ describe('decideAdmission', () => {
         fc.option(fc.nat(25), { nil: undefined }),
         (maxLive, maxDepth, maxChildren, maxQueued, live, depth, children, queuedBefore) => {
           const limits = { ...UNLIMITED, maxLive, maxDepth, maxChildren, maxQueued }
-          const parent = { status: 'running', depth, liveChildren: children, isStopping: false } as const
+          const parent = {
+            status: 'running',
+            depth,
+            liveChildren: children,
+            isStopping: false,
+            shortage: undefined,
+          } as const
           const refusal = decideAdmission(limits, {
             phase: 'accepting',
             liveCount: live,
@@ -114,6 +121,44 @@ const retryLimits: fc.Arbitrary<RetryLimits> = fc.record({
   maxMs: fc.integer({ min: 1, max: 5_000 }),
   jitter: fc.constantFrom('full', 'none'),
   maxElapsedMs: fc.oneof(fc.integer({ min: 1, max: 20_000 }), fc.constant(Infinity)),
+})
+
+describe('decideDraw', () => {
+  test('however reports come, an account exceeds its grant by one of them at most, and stops its tree before that', () => {
+    const amount = fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 60 }))
+    fc.assert(
+      fc.property(
+        fc.record({
+          tokens: fc.integer({ min: 1, max: 200 }),
+          cost: fc.integer({ min: 1, max: 200 }),
+          spawns: fc.constant(Infinity),
+          reserve: fc.double({ min: 0, max: 0.99, noNaN: true }),
+        }),
+        fc.array(fc.record({ tokens: amount, cost: amount }), { maxLength: 30 }),
+        (asked, reports) => {
+          const granted = decideGrant(asked, undefined)
+          let spent = NOTHING_SPENT
+          const largest = { tokens: 0, cost: 0 }
+          for (const report of reports) {
+            const drawn = decideDraw({ granted, spent }, report)
+            if (typeof drawn === 'string') {
+              expect(spent[drawn]).toBeGreaterThanOrEqual(granted[drawn])
+              continue
+            }
+            for (const what of ['tokens', 'cost'] as const) {
+              expect(drawn[what]).toBe(spent[what] + report[what])
+              largest[what] = Math.max(largest[what], report[what])
+              // Less than one report beyond: before it, something was left.
+              if (drawn[what] > granted[what]) expect(drawn[what] - granted[what]).toBeLessThan(largest[what])
+              if (drawn[what] >= granted[what]) expect(decideStop({ granted, spent: drawn })).toBeDefined()
+            }
+            spent = drawn
+          }
+        },
+      ),
+      { numRuns: 2_000 },
+    )
+  })
 })
 
 describe('decideRetry', () => {

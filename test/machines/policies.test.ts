@@ -5,6 +5,15 @@ import type { BackoffPolicy } from '../../machines/policies/backoff.ts'
 import { backoffDelayMs } from '../../machines/policies/backoff.ts'
 import { decideLineage } from '../../machines/policies/lineage.ts'
 import { decideAsk, decideSettlement, type QuestionState } from '../../machines/policies/questions.ts'
+import type { BudgetAccount, BudgetAmounts, BudgetRequest } from '../../machines/policies/budget.ts'
+import {
+  decideDraw,
+  decideGrant,
+  decideShortage,
+  decideStop,
+  leftOf,
+  NOTHING_SPENT,
+} from '../../machines/policies/budget.ts'
 import { decideRestart } from '../../machines/policies/restarts.ts'
 import type { FailedAttempt, RetryDecision, RetryLimits } from '../../machines/policies/retry.ts'
 import { decideRetry, isRetryableByDefault } from '../../machines/policies/retry.ts'
@@ -82,7 +91,13 @@ describe('decideAdmission', () => {
     runIsCancelled: false,
     queuedBefore: undefined,
   }
-  const parent: AdmissionParent = { status: 'running', depth: 0, liveChildren: 0, isStopping: false }
+  const parent: AdmissionParent = {
+    status: 'running',
+    depth: 0,
+    liveChildren: 0,
+    isStopping: false,
+    shortage: undefined,
+  }
   const under = (changes: Partial<AdmissionParent>): AdmissionRequest => ({
     ...root,
     parent: { ...parent, ...changes },
@@ -93,7 +108,7 @@ describe('decideAdmission', () => {
     expect(decideAdmission(limits, under({}))).toBeUndefined()
   })
 
-  test.each<[string, AdmissionRequest, { code: string; limit?: number } | undefined]>([
+  test.each<[string, AdmissionRequest, { code: string; limit?: number; what?: string } | undefined]>([
     ['a root while draining', { ...root, phase: 'draining' }, { code: 'supervisor_closed' }],
     ['a root when stopped', { ...root, phase: 'stopped' }, { code: 'supervisor_closed' }],
     ['a child while draining', { ...under({}), phase: 'draining' }, undefined],
@@ -109,6 +124,18 @@ describe('decideAdmission', () => {
     ['a child too deep', under({ depth: 3 }), { code: 'depth_exceeded', limit: 3 }],
     ['the last child of a task', under({ liveChildren: 4 }), undefined],
     ['one child too many', under({ liveChildren: 5 }), { code: 'children_exceeded', limit: 5 }],
+    ['a child without spawns left', under({ shortage: 'spawns' }), { code: 'budget_exceeded', what: 'spawns' }],
+    ['a child without tokens left', under({ shortage: 'tokens' }), { code: 'budget_exceeded', what: 'tokens' }],
+    [
+      'a child below a stop for want of money',
+      under({ shortage: 'cost', isStopping: true }),
+      { code: 'budget_exceeded', what: 'cost' },
+    ],
+    [
+      'a child below a stop without spawns left',
+      under({ shortage: 'spawns', isStopping: true }),
+      { code: 'parent_stopping' },
+    ],
     ['the last place in the queue', { ...root, queuedBefore: 6 }, undefined],
     ['one queued task too many', { ...root, queuedBefore: 7 }, { code: 'queue_full', limit: 7 }],
   ])('%s', (_what, request, refusal) => {
@@ -136,7 +163,7 @@ describe('decideAdmission', () => {
 
   test('of several reasons the one that will not pass is named first', () => {
     const everything = { phase: 'stopped', liveCount: 10, runIsCancelled: true, queuedBefore: 7 } as const
-    const bad: AdmissionParent = { status: 'stopping', depth: 3, liveChildren: 5, isStopping: true }
+    const bad: AdmissionParent = { ...parent, status: 'stopping', depth: 3, liveChildren: 5, isStopping: true }
     const peel: [AdmissionRequest, string | undefined][] = [
       [{ ...everything, parent: bad }, 'parent_stopping'],
       [{ ...everything, parent: bad, runIsCancelled: false }, 'parent_stopping'],
@@ -296,6 +323,54 @@ describe('decideWorkEnd', () => {
       expect(decideWorkEnd({ succeeded, ownsLiveChildren, isRetried })).toBe(expected)
     },
   )
+})
+
+describe('budgets', () => {
+  const asked: BudgetRequest = { tokens: 100, cost: 10, spawns: 3, reserve: 0.1 }
+  const account = (spent: Partial<BudgetAmounts>): BudgetAccount => ({
+    granted: decideGrant(asked, undefined),
+    spent: { ...NOTHING_SPENT, ...spent },
+  })
+
+  test('a grant is what was asked for, and no more than is left above', () => {
+    expect(decideGrant(asked, undefined)).toEqual({ tokens: 100, cost: 10, spawns: 3, stopAt: { tokens: 90, cost: 9 } })
+    const left = { tokens: 50, cost: Infinity, spawns: 0 }
+    expect(decideGrant(asked, left)).toEqual({ tokens: 50, cost: 10, spawns: 0, stopAt: { tokens: 45, cost: 9 } })
+    const unlimited = { tokens: Infinity, cost: Infinity, spawns: Infinity, reserve: 0.5 }
+    expect(decideGrant(unlimited, left)).toMatchObject({
+      tokens: Infinity,
+      spawns: Infinity,
+      stopAt: { tokens: Infinity },
+    })
+  })
+
+  test('what is left is never less than nothing', () => {
+    expect(leftOf(account({ tokens: 40, cost: 12, spawns: 3 }))).toEqual({ tokens: 60, cost: 0, spawns: 0 })
+  })
+
+  test.each<[Partial<BudgetAmounts>, string | undefined, string | undefined]>([
+    [{}, undefined, undefined],
+    [{ tokens: 89.9, cost: 8.9, spawns: 2 }, undefined, undefined],
+    [{ spawns: 3 }, undefined, 'spawns'],
+    [{ tokens: 90 }, 'tokens', 'tokens'],
+    [{ cost: 9 }, 'cost', 'cost'],
+    [{ tokens: 95, cost: 11, spawns: 3 }, 'tokens', 'tokens'],
+  ])('an account that has spent %o stops its tree for %s, and lets nothing start for %s', (spent, stop, shortage) => {
+    expect(decideStop(account(spent))).toBe(stop)
+    expect(decideShortage(account(spent))).toBe(shortage)
+  })
+
+  test('a report is drawn while anything is left of what it reports, however large it is', () => {
+    expect(decideDraw(account({ tokens: 99, spawns: 1 }), { tokens: 500, cost: 1 })).toEqual({
+      tokens: 599,
+      cost: 1,
+      spawns: 1,
+    })
+    expect(decideDraw(account({ tokens: 100 }), { tokens: 1, cost: 0 })).toBe('tokens')
+    expect(decideDraw(account({ tokens: 100 }), { tokens: 0, cost: 1 })).toMatchObject({ tokens: 100, cost: 1 })
+    expect(decideDraw(account({ tokens: 100, cost: 10 }), { tokens: 0, cost: 1 })).toBe('cost')
+    expect(decideDraw(account({ tokens: 100, cost: 10 }), { tokens: 0, cost: 0 })).toMatchObject({ tokens: 100 })
+  })
 })
 
 describe('decideRetry', () => {

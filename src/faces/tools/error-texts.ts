@@ -51,6 +51,9 @@ const ERROR_TEXTS = {
   children_exceeded: {
     text: 'Your task has as many live tasks below it as it may, so nothing was started. Wait until one has ended, then try again.',
   },
+  budget_exceeded: {
+    text: 'The budget that you share with other tasks is used up, so nothing was started. Bring your work to an end with what you have.',
+  },
   parent_stopping: { text: 'Your task has to stop, so nothing was started. Bring your work to an end.' },
   name_taken: { text: 'Another live task has this name, so nothing was started. Use another name, or none.' },
   name_invalid: {
