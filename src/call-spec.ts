@@ -10,6 +10,7 @@ import {
   checkSignal,
   checkText,
   checkWhole,
+  orDefault,
   type Settings,
 } from './options.ts'
 import type { BudgetRequest } from '../machines/policies/budget.ts'
@@ -176,8 +177,8 @@ function toWishes(
   input: unknown,
   { conversation }: CallPlace,
 ): Pick<TaskSpec, 'concurrency' | 'dedupe'> | undefined {
-  const askedKey = options['concurrencyKey'] ?? policy.concurrencyKey
-  const askedDedupe = options['dedupeKey'] ?? policy.dedupeKey
+  const askedKey: unknown = orDefault(options['concurrencyKey'], policy.concurrencyKey)
+  const askedDedupe: unknown = orDefault(options['dedupeKey'], policy.dedupeKey)
   if (askedKey === undefined && askedDedupe === undefined) return undefined
   const toKey = (option: string, asked: unknown): string | undefined => {
     const key: unknown = typeof asked === 'function' ? (asked as KeyFunction<unknown>)(input, { conversation }) : asked

@@ -120,6 +120,24 @@ test('a caller that gives up on a twin leaves nothing behind, and the task goes 
   expect(await first.record()).toMatchObject({ status: 'running' })
 })
 
+test.each(['', 'x'.repeat(257), 'x'.repeat(10_000), 7, null])(
+  'a key of %o is a TypeError at once, and nothing starts',
+  async (key) => {
+    const { ann } = setup()
+    await expect(ann.spawn(() => 1, undefined, { dedupeKey: key as string })).rejects.toThrow(/^dedupeKey must be/)
+    expect((await ann.stats()).live).toBe(0)
+  },
+)
+
+test('a key of any characters is compared exactly', async () => {
+  const { ann, settle } = setup()
+  const work = controllableTool('work')
+  const keys = ['Ä', 'ä', 'a\u0308', ' ', '\u0000', 'a:b', '../..', '{}']
+  for (const dedupeKey of [...keys, ...keys]) await ann.spawn(work.tool, undefined, { dedupeKey })
+  await settle()
+  expect(work.calls).toHaveLength(keys.length)
+})
+
 test('an input that is no JSON cannot be told apart, and is refused', async () => {
   const { ann } = setup()
   await expect(ann.run(() => 1, 1n as never, { dedupeKey: 'k' })).rejects.toMatchObject({ code: 'input_invalid' })

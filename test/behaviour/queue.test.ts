@@ -64,6 +64,25 @@ test("an owner's ten tasks do not wait for the thousand of another", async () =>
   expect(order.slice(0, 20).filter((name) => name === 'bob')).toHaveLength(10)
 })
 
+test('whoever floods the queue makes nobody else wait twice as long', async () => {
+  const latencies = async (flood: number): Promise<number[]> => {
+    const { ann, bob, clock, advance } = setup({ limits: { maxRunning: 4 } })
+    const work = (_: undefined, ctx: TaskContext): Promise<void> =>
+      new Promise((resolve) => void clock.startTimer(ctx.owner === 'ann' ? 90 : 100, resolve))
+    for (let n = 0; n < flood; n += 1) await ann.spawn(work, undefined)
+    const took: number[] = []
+    for (let n = 0; n < 20; n += 1) {
+      const task = await bob.spawn(work, undefined)
+      await advance(400)
+      const { createdAt, endedAt = Infinity } = await task.record()
+      took.push(endedAt - createdAt)
+    }
+    return took
+  }
+  expect(Math.max(...(await latencies(0)))).toBe(100)
+  expect(Math.max(...(await latencies(2_000)))).toBeLessThanOrEqual(200)
+})
+
 test('of one owner the highest priority starts first, and of one priority the oldest', async () => {
   const { ann, settle } = setup({ limits: { maxRunning: 1 } })
   const order: string[] = []
