@@ -66,7 +66,6 @@ export interface TaskRuntime {
   spawn(call: RuntimeCall, parent: LiveTask | undefined): Promise<LiveTask>
   /** `from`: the task whose code asks. Inside what it cancels, it hears of the signals only, not of its own end. */
   cancel(roots: readonly LiveTask[], cause: StopCause, from: LiveTask | undefined): Promise<CancelReport>
-  /** Resolves once the end of the task is public. */
   /** Resolves once all of them are final and their ends are public. */
   whenAllEnded(tasks: readonly LiveTask[]): Promise<void>
   closeRun(owner: string, runId: string): void
