@@ -118,10 +118,10 @@ export function memoryStore(): TaskStore {
   }
 
   const trim = (row: Row, owner: Owner, trimTo: number): void => {
-    if (trimTo === 0) return
     let before: KeptEvent | undefined
-    for (const kept of eventsOf(row)) {
-      if (kept.event.seq > trimTo || !isFreshEventType(kept.event.type)) {
+    let kept = row.firstEvent
+    for (; kept !== undefined && kept.event.seq <= trimTo; kept = kept.next) {
+      if (!isFreshEventType(kept.event.type)) {
         before = kept
         continue
       }
@@ -129,7 +129,7 @@ export function memoryStore(): TaskStore {
       if (before === undefined) row.firstEvent = kept.next
       else before.next = kept.next
     }
-    row.lastEvent = before
+    if (kept === undefined) row.lastEvent = before
   }
 
   const noteFinished = (row: Row): void => {
