@@ -3,7 +3,7 @@ import { createTaskSupervisor, type TaskContext } from 'outlive'
 import { controllableTool } from 'outlive/testing'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { collect, setup, watch, type Harness } from '../support/setup.ts'
-import { collectGarbage, medianRatio } from './median-ratio.ts'
+import { medianRatio, processorMs } from './median-ratio.ts'
 
 const MANY = 10_000
 
@@ -94,16 +94,16 @@ async function leave(count: number): Promise<readonly number[]> {
   const given = Promise.allSettled(waits)
   const streams = Array.from({ length: count }, () => tasks.events())
   await new Promise((resolve) => setImmediate(resolve))
-  collectGarbage()
-  const startedAt = performance.now()
-  stop.abort()
-  await given
-  const givenUpAt = performance.now()
-  for (const stream of streams) await stream.return?.()
-  const leftAt = performance.now()
+  const givingUpMs = await processorMs(async () => {
+    stop.abort()
+    await given
+  })
+  const leavingMs = await processorMs(async () => {
+    for (const stream of streams) await stream.return?.()
+  })
   await task.cancel()
   await tasks.shutdown()
-  return [givenUpAt - startedAt, leftAt - givenUpAt]
+  return [givingUpMs, leavingMs]
 }
 
 // What takes the square of the number takes a hundred times as long; what takes a few milliseconds is not exact.

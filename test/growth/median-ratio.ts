@@ -19,6 +19,15 @@ export async function medianRatio(
   return (small[0] ?? []).map((_, figure) => median(large, figure) / median(small, figure))
 }
 
+/** Milliseconds that something takes on the processors, from a clean heap: what else the machine does is not in it. */
+export async function processorMs(work: () => Promise<unknown>): Promise<number> {
+  collectGarbage()
+  const before = process.cpuUsage()
+  await work()
+  const { user, system } = process.cpuUsage(before)
+  return (user + system) / 1_000
+}
+
 /** Starts what is timed next from a clean heap, so that it does not pay for what was made before it. */
 export function collectGarbage(): void {
   if (globalThis.gc === undefined) throw new Error('the tests run with --expose-gc')
