@@ -1,43 +1,61 @@
-/** The heap that one live task holds, its pending promise included. */
+/** The heap that one task holds: while it lives, its pending promise included, or once it has ended and is kept. */
 import { raceWithDeadline } from './floor.ts'
 import { collectGarbage, createBenchSupervisor, readArguments, report, type Variant } from './measuring.ts'
 
-const { variant = 'memoised', kind = 'run', live = '100000' } = readArguments()
-const count = Number(live)
+const { variant = 'memoised', kind = 'run', tasks: given = '100000' } = readArguments()
+const count = Number(given)
+const WARM_UP = 2_000
 
 const counts = { started: 0 }
 const never = (): Promise<number> => {
   counts.started += 1
   return new Promise<number>(() => undefined)
 }
-/** What starts in one turn is sliced over several. */
-const whenStarted = async (expected: number): Promise<void> => {
-  while (counts.started < expected) await new Promise((resolve) => setImmediate(resolve))
+/** Its result is no value, so that only what is kept besides results is counted. */
+const quick = (): void => {
+  counts.started += 1
 }
-const supervisor = createBenchSupervisor(variant as Variant, { inlineMs: 600_000, graceMs: 1 })
+const supervisor = createBenchSupervisor(variant as Variant, {
+  inlineMs: 600_000,
+  graceMs: 1,
+  retention: { maxFinished: Infinity, finishedMs: Infinity },
+})
 const session = supervisor.session({ owner: 'bench' })
 
-const START: Readonly<Record<string, () => Promise<unknown>>> = {
-  run: () => session.run(never, undefined),
-  spawn: () => session.spawn(never, undefined),
-  floor: () => raceWithDeadline(never, 600_000),
+const held: Promise<unknown>[] = []
+const hold = (call: Promise<unknown>): void => void held.push(call)
+
+const START: Readonly<Record<string, () => unknown>> = {
+  run: () => hold(session.run(never, undefined)),
+  spawn: () => hold(session.spawn(never, undefined)),
+  finished: () => session.spawn(quick, undefined),
+  floor: () => hold(raceWithDeadline(never, 600_000)),
 }
 const start = START[kind]
 if (start === undefined) throw new Error(`there is no kind ${kind}`)
 
-// The first tasks pay for what is made once.
-const held: Promise<unknown>[] = []
-for (let n = 0; n < 1_000; n += 1) held.push(start())
-await whenStarted(1_000)
-collectGarbage()
-const before = process.memoryUsage().heapUsed
-for (let n = 0; n < count; n += 1) held.push(start())
-await whenStarted(1_000 + count)
-collectGarbage()
-const bytes = (process.memoryUsage().heapUsed - before) / count
+/** What starts or ends in one turn is sliced over several. */
+const isSettled = async (expected: number): Promise<boolean> => {
+  if (counts.started < expected) return false
+  return kind !== 'finished' || (await session.stats()).live === 0
+}
 
-const { live: known } = await session.stats()
-if (kind !== 'floor' && known !== count + 1_000) throw new Error(`${known} tasks live, not ${count + 1_000}`)
+/** Starts so many, and gives the heap once all have started, and ended if they end. */
+async function heapAfter(more: number): Promise<number> {
+  const expected = counts.started + more
+  for (let n = 0; n < more; n += 1) start?.()
+  while (!(await isSettled(expected))) await new Promise((resolve) => setImmediate(resolve))
+  collectGarbage()
+  return process.memoryUsage().heapUsed
+}
+
+// The first tasks pay for what is made once.
+const before = await heapAfter(WARM_UP)
+const bytes = ((await heapAfter(count)) - before) / count
+
+const { live, byStatus } = await session.stats()
+const known = kind === 'finished' ? (byStatus.completed ?? 0) : live
+if (kind !== 'floor' && known !== count + WARM_UP) throw new Error(`${known} tasks, not ${count + WARM_UP}`)
 report({ bytes, held: held.length })
 process.exitCode = 0
 setImmediate(() => process.exit())

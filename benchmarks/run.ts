@@ -77,6 +77,7 @@ const CASES: readonly Case[] = [
   inline('inline, batches of 1,000, real machine', 'machine', 'batch'),
   memory('heap of a live inline call', 'run', 3_000),
   memory('heap of a live background task', 'spawn'),
+  { ...memory('heap of a kept finished task, besides its result', 'finished', 1_000), goal: 300 },
   memory('heap of the floor', 'floor'),
   {
     name: 'quick call at 100,000 live : at 1,000',

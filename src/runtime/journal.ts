@@ -79,8 +79,9 @@ export interface Journal {
   onCommitted(listener: (commit: Commit) => void): void
 }
 
-/** Most commits have no claims, releases and deliveries: they share that they have none. */
+/** Most commits have no claims, releases and deliveries, and most first events no data: they share that they have none. */
 const NONE: readonly never[] = Object.freeze([])
+const NO_DATA = Object.freeze({})
 const ADMITTED: AdmissionAnswer = Object.freeze({ kind: 'admitted' })
 const UNKNOWN: AdmissionAnswer = Object.freeze({ kind: 'unknown' })
 
@@ -277,10 +278,10 @@ export function createJournal(parts: {
     return log
   }
 
-  const queuedData = ({ spec }: LiveTask): TaskEventData['task.queued'] => ({
-    ...(spec.description === undefined ? {} : { description: spec.description }),
-    ...(spec.metadata === undefined ? {} : { metadata: spec.metadata }),
-  })
+  const queuedData = ({ spec: { description, metadata } }: LiveTask): TaskEventData['task.queued'] =>
+    description === undefined && metadata === undefined
+      ? NO_DATA
+      : { ...(description === undefined ? {} : { description }), ...(metadata === undefined ? {} : { metadata }) }
 
   /** Numbers an event and puts it where it waits to be written. Gives the log it will be written to. */
   const note = <Type extends TaskEventType>(
@@ -345,7 +346,7 @@ export function createJournal(parts: {
     },
 
     begin(task) {
-      if (task.log === undefined) append(task, 'task.queued', isWatched(task) ? queuedData(task) : {})
+      if (task.log === undefined) append(task, 'task.queued', isWatched(task) ? queuedData(task) : NO_DATA)
     },
 
     promote(task) {

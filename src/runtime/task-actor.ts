@@ -81,6 +81,9 @@ export interface TaskActors {
   dropRetries(): void
 }
 
+/** Most tasks have one attempt, and share that they say so. */
+const FIRST_ATTEMPT = Object.freeze({ attempt: 1 })
+
 const CHART_EVENTS = Object.fromEntries(TASK_CHART_EVENTS.map((type) => [type, Object.freeze({ type })])) as {
   readonly [Type in TaskChartEventType]: { readonly type: Type }
 }
@@ -347,7 +350,7 @@ export function createTaskActors(parts: {
     attempts.begin(task)
     send(task, 'work.started')
     task.startedAt ??= clock.now()
-    journal.append(task, 'task.started', { attempt: attemptOf(task) })
+    journal.append(task, 'task.started', task.attempts === undefined ? FIRST_ATTEMPT : { attempt: attemptOf(task) })
     // A subscriber may have stopped it on hearing of its start.
     if (isStopping(task)) {
       task.ownCodeEnded = true

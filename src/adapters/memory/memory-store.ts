@@ -28,8 +28,7 @@ interface Row {
   outbox: readonly OutboxEntry[]
   readonly place: number
   readonly ownerPlace: number
-  /** The last commit, and where its first event was put. */
-  commitId: string
+  /** Where the first event of the last commit was put. */
   ownerPosition: number
   position: number
   /** The finished task that ended next after this one. */
@@ -38,10 +37,9 @@ interface Row {
   dedupe: Claim | undefined
 }
 
-/** An event at its places. The record is read through the row, so that old versions of it are not kept. */
-interface KeptEvent {
+/** An event at its places, in one object. The record is read through the row, so that old versions of it are not kept. */
+interface KeptEvent extends StoredEvent {
   readonly row: Row
-  readonly event: StoredEvent
   readonly ownerPosition: number
   readonly position: number
   /** The next kept event of the task. */
@@ -96,10 +94,14 @@ export function memoryStore(): TaskStore {
   }
 
   const appendEvents = (row: Row, owner: Owner, events: readonly StoredEvent[]): void => {
-    for (const event of events) {
+    for (const { seq, type, at, epoch, data } of events) {
       const kept: KeptEvent = {
+        seq,
+        type,
+        at,
+        epoch,
+        data,
         row,
-        event,
         ownerPosition: owner.feed.lastPlace() + 1,
         position: all.feed.lastPlace() + 1,
         next: undefined,
@@ -120,8 +122,8 @@ export function memoryStore(): TaskStore {
   const trim = (row: Row, owner: Owner, trimTo: number): void => {
     let before: KeptEvent | undefined
     let kept = row.firstEvent
-    for (; kept !== undefined && kept.event.seq <= trimTo; kept = kept.next) {
-      if (!isFreshEventType(kept.event.type)) {
+    for (; kept !== undefined && kept.seq <= trimTo; kept = kept.next) {
+      if (!isFreshEventType(kept.type)) {
         before = kept
         continue
       }
@@ -159,10 +161,8 @@ export function memoryStore(): TaskStore {
   const commit = (change: Commit): CommitReply => {
     const { record, expect } = change
     const known = rows.get(record.taskId)
-    // A repeated commit has the version of the one before, so ids are compared only where they may be the same.
-    if (known !== undefined && known.record.version === record.version && known.commitId === change.id) {
-      return committedAt(known)
-    }
+    // Nothing that comes here has left the process: a commit that is repeated brings the very record it brought before.
+    if (known?.record === record) return committedAt(known)
     if ((known?.record.version ?? 0) !== expect.version || (known?.record.epoch ?? expect.epoch) > expect.epoch) {
       return { kind: 'stale' }
     }
@@ -182,7 +182,6 @@ export function memoryStore(): TaskStore {
         outbox: NO_DELIVERIES,
         place: all.rows.lastPlace() + 1,
         ownerPlace: owner.rows.lastPlace() + 1,
-        commitId: change.id,
         ownerPosition,
         position,
         nextFinished: undefined,
@@ -195,7 +194,6 @@ export function memoryStore(): TaskStore {
     } else {
       recount(owner, row.record.status, record.status)
       row.record = record
-      row.commitId = change.id
       row.ownerPosition = ownerPosition
       row.position = position
     }
@@ -236,7 +234,7 @@ export function memoryStore(): TaskStore {
       const row = rows.get(taskId)
       for (const kept of row === undefined ? [] : eventsOf(row)) {
         if (entries.length === limit) break
-        if (kept.event.seq > afterSeq) entries.push(toEntry(kept))
+        if (kept.seq > afterSeq) entries.push(toEntry(kept))
       }
       return entries
     },
@@ -280,8 +278,8 @@ function committedAt({ ownerPosition, position }: Row): CommitReply {
   return { kind: 'committed', ownerPosition, position }
 }
 
-function toEntry({ row, event, ownerPosition, position }: KeptEvent): FeedEntry {
-  return { event, record: row.record, ownerPosition, position }
+function toEntry({ row, ownerPosition, position, seq, type, at, epoch, data }: KeptEvent): FeedEntry {
+  return { event: { seq, type, at, epoch, data }, record: row.record, ownerPosition, position }
 }
 
 function readPage(feed: OrderedLog<KeptEvent> | undefined, after: number, limit: number): FeedPage {

@@ -41,7 +41,8 @@ export function createOrderedLog<Item>(): OrderedLog<Item> {
       const number = numberOf(lastPlace)
       if (appending.number !== number) {
         if (appending.count === 0) chunks.delete(appending.number)
-        appending = { number, items: [], count: 0 }
+        // A log that has filled a chunk is likely to fill the next: made whole, that has no room to spare.
+        appending = { number, items: number === 0 ? [] : Array.from({ length: CHUNK }), count: 0 }
         chunks.set(number, appending)
       }
       appending.items[lastPlace - number * CHUNK] = item
