@@ -24,7 +24,7 @@ import { fitTo } from './schema.ts'
 import { checkCallPolicy, resolveTool, type CheckedPolicy, type ResolvedTool } from './tool.ts'
 
 const NAME = /^[a-z][a-z0-9_-]{0,63}$/
-const RESERVED_NAMES = new Set(['parent', 'self', 'all', 'broadcast'])
+const RESERVED_NAMES = new Set(['parent', 'owner', 'self', 'all', 'broadcast'])
 const MAX_TEXT_CHARS = 4_000
 const MAX_METADATA_BYTES = 16 * 1024
 

@@ -104,7 +104,8 @@ export const ERROR_DOCS = {
     whatToDo: 'Choose another name.',
   },
   input_invalid: {
-    meaning: "The input, an answer, a question or an event's payload does not fit its schema or cannot be copied.",
+    meaning:
+      "The input, an answer, a question, a message or an event's payload does not fit its schema or cannot be copied.",
     retryable: false,
     whatToDo: 'Correct the value; `details` lists what is wrong where a schema said so.',
   },
@@ -117,6 +118,11 @@ export const ERROR_DOCS = {
     meaning: 'The verb is not open to this caller or not in this state.',
     retryable: false,
     whatToDo: 'Read the message; it names what would be needed.',
+  },
+  inbox_full: {
+    meaning: 'As many messages wait to be read as `inbox` allows, or they are as large.',
+    retryable: true,
+    whatToDo: 'Try again after `retryAfterMs`: whoever reads there makes room.',
   },
   question_closed: {
     meaning:

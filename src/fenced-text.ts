@@ -7,7 +7,7 @@ export function fenced(text: string): string {
 }
 
 /** One backtick more than the longest run in the text, and at least three. */
-function fenceFor(text: string): string {
+export function fenceFor(text: string): string {
   let longest = 0
   let end = 0
   for (let at = text.indexOf('`'); at !== -1; at = text.indexOf('`', end)) {

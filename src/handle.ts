@@ -9,6 +9,7 @@ import type {
   Ticket,
   WaitOptions,
 } from './ports/task-handle.ts'
+import type { SendReceipt } from './ports/message.ts'
 import type { StreamItem } from './ports/task-event.ts'
 import type { TaskRecord } from './ports/task-record.ts'
 import type { Session } from './ports/session.ts'
@@ -48,6 +49,10 @@ class Handle implements TaskHandle {
 
   answer(key: string, value: unknown): Promise<void> {
     return this.#session.answer(this.taskId, key, value)
+  }
+
+  send(message: unknown): Promise<SendReceipt> {
+    return this.#session.send(this.taskId, message)
   }
 
   background(): Promise<Ticket> {

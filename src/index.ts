@@ -26,6 +26,7 @@ export {
   WaitTimeoutError,
   type ErrorCode,
 } from './errors.ts'
+export { toDigest, toModelMessage } from './delivery/model-messages.ts'
 export type { Operator } from './operator.ts'
 export type { RetentionOptions } from './options.ts'
 export type { Channel, ChannelMessage, ChannelSend, DeliveryTarget } from './ports/channel.ts'
@@ -33,6 +34,18 @@ export type { Clock, ClockTimer } from './ports/clock.ts'
 export type { IdSource } from './ports/id-source.ts'
 export type { RetryExhausted, RetryPolicy } from './ports/retry-policy.ts'
 export type { Logger } from './ports/logger.ts'
+export type { DeadLetters, DigestOptions, OwnerInbox, OwnerNews, TaskInbox, WakeOptions } from './ports/inbox.ts'
+export type {
+  DeadLetter,
+  EndMessage,
+  MessageSender,
+  OwnerMessage,
+  QuestionMessage,
+  Recipient,
+  SendReceipt,
+  SentMessage,
+  TaskMessage,
+} from './ports/message.ts'
 export type {
   BudgetOptions,
   CallOptions,

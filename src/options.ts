@@ -1,5 +1,6 @@
 /** Checks of options and arguments. A bad one is a `TypeError` that names the option and the value it got. */
 import type { AdmissionLimits } from '../machines/policies/admission.ts'
+import type { InboxLimits } from '../machines/policies/inbox.ts'
 import type { FreshEventsPolicy, RetentionPolicy } from '../machines/policies/retention.ts'
 
 /** The longest text of a value that a message quotes. */
@@ -106,6 +107,18 @@ export function checkOptionNames(
   return value as Readonly<Record<string, unknown>>
 }
 
+/** The options of anything that waits. */
+export function checkWaitOptions(
+  options: unknown,
+  defaultWaitMs: number,
+): { readonly waitMs: number; readonly signal: AbortSignal | undefined } {
+  const { waitMs, signal } = checkOptionNames('options', options, ['waitMs', 'signal'])
+  return {
+    waitMs: waitMs === undefined ? defaultWaitMs : checkDuration('waitMs', waitMs, { mayBeInfinite: true }),
+    signal: signal === undefined ? undefined : checkSignal('signal', signal),
+  }
+}
+
 const MAX_OWNER_CHARS = 256
 const CONTROL_CHARACTER = /[\u0000-\u001f\u007f-\u009f]/u
 
@@ -139,6 +152,7 @@ export interface Settings {
   readonly limits: AdmissionLimits
   readonly whenQueueFull: 'refuse' | 'inline'
   readonly queueMs: number
+  readonly inbox: InboxLimits
   readonly retention: Required<RetentionOptions>
 }
 
@@ -171,6 +185,12 @@ export interface SettingsOptions {
   readonly whenQueueFull?: 'refuse' | 'inline'
   /** How long a task may wait for its turn, in milliseconds; then it fails with `queue_timeout`. @defaultValue Infinity */
   readonly queueMs?: number
+  /**
+   * How much may wait in one inbox, of a task or of an owner, and among the dead letters of one owner; `maxBytes` counts
+   * the JSON of what was sent.
+   * @defaultValue `{ maxMessages: 256, maxBytes: 262_144 }`
+   */
+  readonly inbox?: Partial<InboxLimits>
   /** @defaultValue `{ maxFinished: 500, maxFinishedBytes: 67_108_864, finishedMs: 86_400_000, maxProgressEvents: 200, maxEventChars: 65_536, maxResultBytes: 524_288, oversizeResult: 'fail' }` */
   readonly retention?: RetentionOptions
 }
@@ -186,6 +206,7 @@ export const SETTINGS_NAMES = [
   'limits',
   'whenQueueFull',
   'queueMs',
+  'inbox',
   'retention',
 ] as const
 
@@ -203,6 +224,7 @@ export function toSettings(options: SettingsOptions): Settings {
     'maxRunningPerOwner',
     'maxQueued',
   ])
+  const inbox = checkOptionNames('inbox', options.inbox, ['maxMessages', 'maxBytes'])
   const retention = checkOptionNames('retention', options.retention, [
     'maxFinished',
     'maxFinishedBytes',
@@ -230,6 +252,10 @@ export function toSettings(options: SettingsOptions): Settings {
     },
     whenQueueFull: checkChoice('whenQueueFull', orDefault(options.whenQueueFull, 'refuse'), ['refuse', 'inline']),
     queueMs: checkDuration('queueMs', orDefault(options.queueMs, Infinity), { mayBeInfinite: true }),
+    inbox: {
+      maxMessages: checkLimit('inbox.maxMessages', orDefault(inbox['maxMessages'], 256)),
+      maxBytes: checkLimit('inbox.maxBytes', orDefault(inbox['maxBytes'], 256 * 1024)),
+    },
     retention: {
       maxFinished: checkLimit('retention.maxFinished', orDefault(retention['maxFinished'], 500)),
       maxFinishedBytes: checkLimit(

@@ -66,17 +66,6 @@ function withoutUndefined(object: object): object {
   return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined))
 }
 
-export function checkWaitOptions(
-  options: unknown,
-  defaultWaitMs: number,
-): { readonly waitMs: number; readonly signal: AbortSignal | undefined } {
-  const { waitMs, signal } = checkOptionNames('options', options, ['waitMs', 'signal'])
-  return {
-    waitMs: waitMs === undefined ? defaultWaitMs : checkDuration('waitMs', waitMs, { mayBeInfinite: true }),
-    signal: signal === undefined ? undefined : checkSignal('signal', signal),
-  }
-}
-
 export function checkCancelOptions(options: unknown): {
   readonly reason: 'user' | 'superseded'
   readonly note?: string

@@ -21,9 +21,10 @@ import { ParentStoppingError, TaskCancelledError, TaskError, TaskFailedError, Ta
 import type { StreamOpening, Streams, StreamScope } from './events/streams.ts'
 import { toTaskRecord } from './events/task-event-view.ts'
 import { createHandle } from './handle.ts'
-import { checkCancelOptions, checkStreamOptions, checkWaitOptions, toListQuery } from './queries.ts'
+import { createInboxVerbs } from './inbox-verbs.ts'
+import { checkCancelOptions, checkStreamOptions, toListQuery } from './queries.ts'
 import { toListCursor } from './list-cursor.ts'
-import { badOption, checkOptionNames, checkText } from './options.ts'
+import { badOption, checkOptionNames, checkText, checkWaitOptions } from './options.ts'
 import type { DoorCall, TaskDoor } from './ports/task-door.ts'
 import type { RunOutcome, TaskHandle } from './ports/task-handle.ts'
 import type { StoredRecord, TaskRecord } from './ports/task-record.ts'
@@ -146,6 +147,15 @@ export function createSession(
 
   const begin = { run: beginRun(parts, () => session), spawn: beginSpawn(parts, () => session) }
 
+  const verbs = createInboxVerbs({
+    runtime,
+    owner,
+    waitMs: defaults.settings.waitMs,
+    findOpen,
+    requireEnded,
+    runningTask,
+  })
+
   const session: Session = {
     owner,
 
@@ -210,12 +220,24 @@ export function createSession(
     },
 
     async answer(taskId, key, value) {
-      const actor = actorOf(runtime.runningTask())
+      const actor = actorOf(runningTask())
       const live = findOpen(taskId)
       if (live !== undefined) return runtime.answer(live, { key, value, actor })
       await requireEnded(taskId)
       throw new TaskError('task_final', 'The task has ended.', { taskId })
     },
+
+    send: verbs.send,
+
+    get inbox() {
+      return verbs.inbox()
+    },
+
+    get deadLetters() {
+      return verbs.deadLetters()
+    },
+
+    whenIdle: verbs.whenIdle,
 
     async background(taskId) {
       const live = findOpen(taskId)
@@ -383,6 +405,15 @@ export function createDoor(parts: SessionParts): TaskDoor {
   }
 
   return {
+    async answer({ parentId, owner, childId, key, value }) {
+      const live = runtime.supervisor.live.get(childId)
+      const found = live?.finalStatus === undefined ? live : undefined
+      if (found?.parentId === parentId) return runtime.answer(found, { key, value, actor: parentId })
+      if (live?.parentId === parentId) await runtime.whenAllEnded([live])
+      const stored = typeof childId === 'string' ? await parts.store.read(childId) : undefined
+      if (stored?.owner !== owner || stored.parentId !== parentId) throw new TaskNotFoundError()
+      throw new TaskError('task_final', 'The task has ended.', { taskId: childId })
+    },
     run: (call) => {
       const begin = beginRun(parts, () => sessionOf(call.parentId, call.owner))
       return launch(parts, { kind: 'run', ...call }, placeOf(call), begin)

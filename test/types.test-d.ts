@@ -9,18 +9,23 @@ import {
   defineTool,
   isTaskError,
   isTaskEvent,
+  toDigest,
+  toModelMessage,
   type Approval,
   type BudgetAmounts,
   type ErrorCode,
   type Operator,
   type RetryExhausted,
+  type OwnerMessage,
   type RunOutcome,
+  type SendReceipt,
   type Session,
   type StreamItem,
   type TaskContext,
   type TaskEvent,
   type TaskFailure,
   type TaskHandle,
+  type TaskMessage,
   type TaskRecord,
   type Ticket,
 } from 'outlive'
@@ -103,6 +108,13 @@ export const parent = defineTool({
     ctx.usage({ tokens: 1 })
     expectTypeOf(ctx.signal).toEqualTypeOf<AbortSignal>()
 
+    const message = await ctx.inbox.receive({ waitMs: 5 })
+    expectTypeOf(message).toEqualTypeOf<TaskMessage>()
+    if (message.kind === 'question') expectTypeOf(message.payload.key).toEqualTypeOf<string>()
+    expectTypeOf(ctx.inbox.drain()).toEqualTypeOf<readonly TaskMessage[]>()
+    for await (const each of ctx.inbox) expectTypeOf(each).toEqualTypeOf<TaskMessage>()
+    expectTypeOf(await ctx.send({ sibling: 'other' }, { text: 'hello' })).toEqualTypeOf<SendReceipt>()
+
     // A schema gives the type of the answer; a default has it too.
     const anything = await ctx.ask('what', 'What?')
     expectTypeOf(anything).toEqualTypeOf<unknown>()
@@ -113,6 +125,17 @@ export const parent = defineTool({
     return topic
   },
 })
+
+export async function infersMessages(): Promise<void> {
+  const first = await session.inbox.receive()
+  expectTypeOf(first).toEqualTypeOf<OwnerMessage>()
+  if (first.kind === 'end') expectTypeOf(first.payload.record).toEqualTypeOf<TaskRecord>()
+  expectTypeOf(toModelMessage(first)).toEqualTypeOf<string>()
+  session.inbox.wake(async ({ messages, digest }) => {
+    expectTypeOf(messages).toEqualTypeOf<readonly OwnerMessage[]>()
+    expectTypeOf(digest({ maxTokens: 5 })).toEqualTypeOf<string>()
+  })
+}
 
 export function infersTheRest(item: StreamItem, error: unknown): void {
   expectTypeOf(currentTask).returns.toEqualTypeOf<TaskContext | undefined>()
@@ -182,6 +205,13 @@ export async function refuses(
   controlTools(session, { start: ['search'] })
   // @ts-expect-error -- the option is called signal
   await controlTools(session)[0]?.execute({}, { abortSignal: AbortSignal.timeout(5) })
+
+  // @ts-expect-error -- a sibling has a name
+  await ctx.send({ brother: 'other' }, 'hello')
+  // @ts-expect-error -- there is no such option
+  await ctx.inbox.receive({ timeoutMs: 5 })
+  // @ts-expect-error -- a digest has a length
+  toDigest([], { maxChars: 5 })
 
   // Nobody takes another owner, parent or place along.
   // @ts-expect-error -- a child has the owner of its parent

@@ -1,6 +1,8 @@
 /** What one owner may ask: the shapes of the gate. */
 import type { Observable } from 'rxjs'
 import type { TaskStatus } from '../../machines/vocabulary.ts'
+import type { DeadLetters, OwnerInbox } from './inbox.ts'
+import type { SendReceipt } from './message.ts'
 import type { StreamItem, TaskEventType } from './task-event.ts'
 import type {
   CancelOptions,
@@ -132,6 +134,23 @@ export interface Session {
    * question has its answer, its time is over or nobody asked it; `task_final`, `task_not_found`
    */
   answer(taskId: string, key: string, value: unknown): Promise<void>
+  /**
+   * Puts a message into the inbox of a task. What its code has not read before its end is a dead letter then; the log says
+   * `task.message` with `read` or `bounced`.
+   * @throws `task_final` when its code has ended; `inbox_full`, `task_not_found`; `input_invalid` when the message is no
+   * JSON of at most 64 KiB; TypeError when there is none
+   */
+  send(taskId: string, message: unknown): Promise<SendReceipt>
+  /** The ends of background tasks, their questions, and what they send. One for all sessions of the owner. */
+  readonly inbox: OwnerInbox
+  /** Messages that bounced. One list for all sessions of the owner, in the memory of this process. */
+  readonly deadLetters: DeadLetters
+  /**
+   * Waits until the owner has nothing live, inline calls included: how a turn is held until all it started has ended. In
+   * the code of a task, that task and those above it do not count.
+   * @throws `wait_timeout`, `wait_cycle`, the reason of `signal`
+   */
+  whenIdle(options?: WaitOptions): Promise<void>
   /** Gives whoever waits for the call inline a ticket now. @throws `task_not_found` */
   background(taskId: string): Promise<Ticket>
   /** Waits inline for a task again, as `run` does. @throws as `run` */

@@ -13,5 +13,13 @@ export interface DoorCall {
 /** What the code of a running task may ask for. The composition root puts the session behind it. */
 export interface TaskDoor {
   run(call: DoorCall & { readonly options: RunCall | undefined }): Promise<RunOutcome<unknown>>
+  /** @throws as `TaskContext.answer` */
+  answer(answer: {
+    readonly parentId: string
+    readonly owner: string
+    readonly childId: string
+    readonly key: string
+    readonly value: unknown
+  }): Promise<void>
   spawn(call: DoorCall & { readonly options: SpawnCall | undefined }): Promise<TaskHandle>
 }

@@ -1,6 +1,7 @@
 /** One numbered fact about a task. The log of these is its history. */
 import type { Correlation } from '../../machines/policies/lineage.ts'
 import type { FinalStatus, StopCause, TaskFailure } from '../../machines/vocabulary.ts'
+import type { MessageSender } from './message.ts'
 import type { TaskProgress, TaskRecord, TaskUsage } from './task-record.ts'
 
 /** What each type of event says, besides what all events say. */
@@ -29,7 +30,13 @@ export interface TaskEventData {
   /** The sum so far. */
   'task.usage': TaskUsage
   /** The task waits for an answer. Its running time stands still. */
-  'task.asked': { readonly key: string; readonly question: unknown; readonly answerBy: number }
+  'task.asked': {
+    readonly key: string
+    readonly question: unknown
+    readonly answerBy: number
+    /** The code of the parent was told; the owner may answer all the same. */
+    readonly to?: 'parent'
+  }
   /**
    * A question has its answer, or its time is over: then its default was taken, or its code got an error (`timeout`).
    * Without an answer: there is none, or it is too long to be kept here. `actor` is who gave it.
@@ -42,6 +49,8 @@ export interface TaskEventData {
   }
   /** No question is open any more; its running time goes on. */
   'task.resumed': Readonly<Record<never, never>>
+  /** A message to the task was read by its code, or nobody read it before the end. */
+  'task.message': { readonly messageId: string; readonly from: MessageSender; readonly state: 'read' | 'bounced' }
   /** The result goes to this target from now on. */
   'task.redirected': { readonly target: string }
   /** The task's own code has succeeded; children still run. */
@@ -71,6 +80,7 @@ const TYPES: Readonly<Record<TaskEventType, true>> = {
   'task.asked': true,
   'task.answered': true,
   'task.resumed': true,
+  'task.message': true,
   'task.redirected': true,
   'task.finishing': true,
   'task.stopping': true,
@@ -168,7 +178,13 @@ export function isFinalEventType(type: string): boolean {
 
 /** Whether the event is only interesting while fresh: it may be trimmed and leaves a gap in its place. */
 export function isFreshEventType(type: string): boolean {
-  return type === 'task.progress' || type === 'task.output' || type === 'task.usage' || type === 'task.custom'
+  return (
+    type === 'task.progress' ||
+    type === 'task.output' ||
+    type === 'task.usage' ||
+    type === 'task.custom' ||
+    type === 'task.message'
+  )
 }
 
 /** Whether a stream item is an event of a task, not a mark. */

@@ -4,6 +4,7 @@ import type { OnBusy } from '../../machines/policies/busy-key.ts'
 import type { Correlation, OnParentEnd } from '../../machines/policies/lineage.ts'
 import type { TaskStatus } from '../../machines/vocabulary.ts'
 import type { RetryPolicy } from './retry-policy.ts'
+import type { SendReceipt } from './message.ts'
 import type { StreamItem } from './task-event.ts'
 import type { Durability, TaskRecord } from './task-record.ts'
 
@@ -153,6 +154,8 @@ export interface TaskHandle<Value = unknown> {
   redirect(target: string): Promise<void>
   /** Answers an open question. @throws `input_invalid`, `question_closed`, `task_final`, `task_not_found` */
   answer(key: string, value: unknown): Promise<void>
+  /** Puts a message into the inbox of the task. @throws `task_final`, `inbox_full`, `input_invalid`, `task_not_found` */
+  send(message: unknown): Promise<SendReceipt>
   /** Gives the waiting caller its ticket now. */
   background(): Promise<Ticket>
   /** Waits inline again, as `run` does. */

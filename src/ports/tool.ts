@@ -5,6 +5,8 @@ import type { BudgetAmounts } from '../../machines/policies/budget.ts'
 import type { Correlation, OnChildFailure, OnParentEnd } from '../../machines/policies/lineage.ts'
 import type { RestartIntensity } from '../../machines/policies/restarts.ts'
 import type { RetryPolicy } from './retry-policy.ts'
+import type { TaskInbox } from './inbox.ts'
+import type { Recipient, SendReceipt } from './message.ts'
 import type { RunCall, RunOutcome, SpawnCall, TaskHandle } from './task-handle.ts'
 import type { TaskUsage } from './task-record.ts'
 
@@ -132,6 +134,13 @@ export interface AskOptions<Answer> {
   readonly schema?: StandardSchemaV1<unknown, Answer>
   /** How long the question is open, in milliseconds. @defaultValue 86 400 000 */
   readonly answerWithinMs?: number
+  /**
+   * Who is told. `parent`: the code of the parent, by a message of kind `question` in its inbox; it answers with
+   * `ctx.answer`. The owner may answer all the same, and is told when that code ends without an answer. A root's parent is
+   * the owner.
+   * @defaultValue 'owner'
+   */
+  readonly to?: 'owner' | 'parent'
   /** What is taken when nobody has answered by then. It is not checked. Absent: the question fails. */
   readonly default?: NoInfer<Answer>
 }
@@ -194,6 +203,20 @@ export interface TaskContext {
     options: AskOptions<Answer> & { readonly schema: StandardSchemaV1<unknown, Answer> },
   ): Promise<Answer>
   ask(key: string, question: unknown, options?: AskOptions<unknown> & { readonly schema?: never }): Promise<unknown>
+  /**
+   * Answers a question of a child of this task. Resolves once the answer is accepted and kept.
+   * @throws `input_invalid`, `question_closed`, `task_final`; `task_not_found` when there is no such child
+   */
+  answer(childId: string, key: string, value: unknown): Promise<void>
+  /** What others have sent this task. In another attempt, what was not read in the one before is still there. */
+  readonly inbox: TaskInbox
+  /**
+   * Sends a message inside the tree: to the parent, to a child by its name or id, to another child of the parent, or to the
+   * owner. Resolves once it is in an inbox; if nobody reads it before the end of its task, it is a dead letter of the owner.
+   * @throws `task_not_found` when there is no such task in the tree; `task_final` when its code has ended, or this task;
+   * `inbox_full`; `input_invalid` when the message is no JSON of at most 64 KiB; TypeError
+   */
+  send(to: Recipient, message: unknown): Promise<SendReceipt>
   /** Calls a tool as a child of this task and waits as long as its inline time. */
   run<Input, Output>(tool: Tool<Input, Output>, input: Input, options?: RunCall): Promise<RunOutcome<Awaited<Output>>>
   run<Output>(tool: Tool<undefined, Output>): Promise<RunOutcome<Awaited<Output>>>

@@ -8,6 +8,10 @@ export interface Counters {
   trimmedEvents: number
   /** Reports of a task's code after its end. */
   lateReports: number
+  /** Messages that bounced because their task ended unread. */
+  bouncedMessages: number
+  /** Dead letters, and messages to owners who did not read them, dropped to stay within bounds. */
+  droppedMessages: number
   /** Consumers cut off because they were too slow. */
   cutConsumers: number
   /** Marks handed to consumers in the place of events that are no longer kept. */
@@ -36,6 +40,8 @@ export function createCounters(): Counters {
     coalescedProgress: 0,
     trimmedEvents: 0,
     lateReports: 0,
+    bouncedMessages: 0,
+    droppedMessages: 0,
     cutConsumers: 0,
     gaps: 0,
     evictedTasks: 0,

@@ -29,6 +29,7 @@ import type {
 } from '../../machines/vocabulary.ts'
 import { toTaskStatus } from '../../machines/vocabulary.ts'
 import type { Moment } from '../ports/deadlines.ts'
+import type { TaskMessage } from '../ports/message.ts'
 import type { RunOutcome } from '../ports/task-handle.ts'
 import type { StoredEvent } from '../ports/task-event.ts'
 import type { OpenQuestion, StoredPolicy, StoredRecord, TaskProgress, TaskUsage } from '../ports/task-record.ts'
@@ -236,6 +237,8 @@ export interface LiveQuestion {
   readonly resolve: (answer: unknown) => void
   readonly reject: (error: Error) => void
   patience: Moment | undefined
+  /** The code of the parent was told, and the owner was not. */
+  isForParent: boolean
   /** Those who have answered and whose answers are being checked: each is refused when the question closes. */
   readonly checking: Set<(error: Error) => void>
 }
@@ -247,6 +250,14 @@ export interface Questions {
   readonly states: Map<string, QuestionState>
 }
 
+/** What waits for a task's code to read it, and the code that waits for more. */
+export interface LiveInbox {
+  readonly letters: { readonly message: TaskMessage; readonly bytes: number }[]
+  /** The sum of the letters'. */
+  bytes: number
+  readonly readers: Set<{ give(message: TaskMessage): void; refuse(error: Error): void }>
+}
+
 /** What few tasks ever need. */
 export interface Rare {
   /** Its running time has stood still: how much of it is left, and since when it goes on again. */
@@ -254,6 +265,7 @@ export interface Rare {
   questions: Questions | undefined
   /** What it draws on: its own budget, or the nearest above. */
   budget: Budget | undefined
+  inbox: LiveInbox | undefined
 }
 
 export interface LiveTask extends TreeNode {
@@ -389,7 +401,7 @@ export function reportedOf(task: LiveTask): Reported {
 }
 
 export function rareOf(task: LiveTask): Rare {
-  return (task.rare ??= { stood: undefined, questions: undefined, budget: undefined })
+  return (task.rare ??= { stood: undefined, questions: undefined, inbox: undefined, budget: undefined })
 }
 
 /** Where the chart stands; `queued` as long as the task has none. */
@@ -434,6 +446,13 @@ export function currentCauseOf({ cause, attempts }: LiveTask): StopCause | undef
 /** Whether another attempt follows as soon as the current one is over. */
 export function isToBeRetried(task: LiveTask): boolean {
   return task.attempts?.nextAtMs !== undefined
+}
+
+/** Whether none of its code runs, or will run in another attempt. That its end waits for its turn changes nothing. */
+export function hasEnded(task: LiveTask): boolean {
+  if (task.finalStatus !== undefined) return true
+  if (task.outcome !== undefined) return task.spec.attempts?.retry === undefined
+  return task.ownCodeEnded && !isToBeRetried(task) && workOf(task) !== 'retrying'
 }
 
 /** The task above, if it still owns this one. */

@@ -14,24 +14,29 @@
 import { decideAsk, decideSettlement, type AskRefusal, type ClosedReason } from '../../machines/policies/questions.ts'
 import type { TaskChartEventType } from '../../machines/vocabulary.ts'
 import { messageOf, TaskError, TaskStoppedError } from '../errors.ts'
-import { badOption, checkDuration, checkOptionNames, checkText, quote } from '../options.ts'
+import { badOption, checkChoice, checkDuration, checkOptionNames, checkText, quote } from '../options.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Deadlines } from '../ports/deadlines.ts'
+import type { QuestionMessage } from '../ports/message.ts'
 import type { TaskEventData } from '../ports/task-event.ts'
 import type { OpenQuestion } from '../ports/task-record.ts'
 import { checkSchema, fitTo, toJsonSchema } from '../schema.ts'
 import type { Callers } from './callers.ts'
+import type { Inboxes } from './inboxes.ts'
 import type { Journal } from './journal.ts'
 import { decodeFrozen, encodeJson } from './json.ts'
 import {
+  hasEnded,
   isAttached,
   isStopping,
+  parentOf,
   rareOf,
   workOf,
   type LiveQuestion,
   type LiveTask,
   type Questions,
 } from './live-task.ts'
+import { senderOf, toQuestionMessage } from './question-message.ts'
 
 const ANSWER_WITHIN_MS = 24 * 60 * 60_000
 const LIMITS = { maxOpen: 32, maxAsked: 256 }
@@ -58,6 +63,8 @@ export interface QuestionDesk {
   ask(task: LiveTask, key: unknown, question: unknown, options: unknown): Promise<unknown>
   /** Resolves once the answer is accepted and kept. @throws `input_invalid`, `question_closed`, `task_final` */
   answer(task: LiveTask, given: GivenAnswer): Promise<void>
+  /** Tells the owner of what is open and was meant for the parent: the code of that has ended. */
+  passOn(child: LiveTask): void
   /** Closes what is open, because the code has ended or is stopped. */
   close(task: LiveTask): void
 }
@@ -70,6 +77,7 @@ interface Asked {
   readonly hint: OpenQuestion['schema']
   readonly schema: LiveQuestion['schema']
   readonly fallback: LiveQuestion['fallback']
+  readonly isForParent: boolean
 }
 
 /** An answer as JSON: `value` may be changed by whoever gets it, `kept` by nobody. */
@@ -83,6 +91,9 @@ export function createQuestionDesk(parts: {
   readonly deadlines: Deadlines
   readonly journal: Journal
   readonly callers: Callers
+  readonly inboxes: Inboxes
+  /** Puts a question on the owner's desk. */
+  readonly tellOwner: (owner: string, message: QuestionMessage, bytes: number) => void
   readonly send: (task: LiveTask, type: TaskChartEventType) => void
   /** The task rests from now on, and goes on. */
   readonly rest: (task: LiveTask) => void
@@ -90,7 +101,7 @@ export function createQuestionDesk(parts: {
   /** Works on the end of a task's code, if that waits for its turn: it came before whatever comes now. */
   readonly takeUpEnd: (task: LiveTask) => void
 }): QuestionDesk {
-  const { clock, deadlines, journal, callers, send } = parts
+  const { clock, deadlines, journal, callers, inboxes, send } = parts
 
   const open = (task: LiveTask, asked: Asked, settle: Pick<LiveQuestion, 'resolve' | 'reject'>): void => {
     const questions = questionsOf(task)
@@ -106,6 +117,8 @@ export function createQuestionDesk(parts: {
       ...(asked.hint === undefined ? {} : { schema: asked.hint }),
     })
     const { schema, fallback } = asked
+    const parent = parentOf(task)
+    const isForParent = asked.isForParent && parent !== undefined && !hasEnded(parent)
     const question: LiveQuestion = {
       task,
       shown,
@@ -113,6 +126,7 @@ export function createQuestionDesk(parts: {
       fallback,
       ...settle,
       patience: undefined,
+      isForParent,
       checking: new Set(),
     }
     questions.states.set(key, 'open')
@@ -123,11 +137,31 @@ export function createQuestionDesk(parts: {
     const wasRunning = workOf(task) === 'running'
     send(task, 'question.asked')
     if (wasRunning) parts.rest(task)
-    const data = { key, question: asked.question, answerBy }
-    if (!hasCaller) return journal.append(task, 'task.asked', data)
-    // Both in one commit: nobody hears of the ticket before the question.
-    journal.appendSoon(task, 'task.asked', data)
-    callers.giveTickets(task, 'question')
+    const to = isForParent ? ({ to: 'parent' } as const) : {}
+    const data = { key, question: asked.question, answerBy, ...to }
+    if (!hasCaller) journal.append(task, 'task.asked', data)
+    else {
+      // Both in one commit: nobody hears of the ticket before the question.
+      journal.appendSoon(task, 'task.asked', data)
+      callers.giveTickets(task, 'question')
+    }
+    if (isForParent) tellParent(parent, question)
+  }
+
+  const tellParent = (parent: LiveTask, question: LiveQuestion): void => {
+    if (!isOpen(question)) return
+    try {
+      inboxes.put(parent, toLetter(question))
+    } catch {
+      // Its inbox is full, or its code has ended on hearing of the question.
+      tellOwner(question)
+    }
+  }
+
+  const tellOwner = (question: LiveQuestion): void => {
+    question.isForParent = false
+    const { message, bytes } = toLetter(question)
+    parts.tellOwner(question.task.spec.owner, message, bytes)
   }
 
   /** Takes a question out of the open ones. @throws `question_closed`, `task_final` */
@@ -155,7 +189,7 @@ export function createQuestionDesk(parts: {
     const { task, fallback, shown } = question
     const { key } = shown
     parts.takeUpEnd(task)
-    if (questionsOf(task).states.get(key) !== 'open') return
+    if (!isOpen(question)) return
     settle(question, 'timeout')
     if (fallback === undefined) {
       tell(question, { key, by: 'timeout' })
@@ -196,6 +230,10 @@ export function createQuestionDesk(parts: {
       await new Promise<void>((resolve) => journal.whenKnown(task, () => resolve()))
     },
 
+    passOn(child) {
+      for (const question of child.rare?.questions?.open.values() ?? NONE) if (question.isForParent) tellOwner(question)
+    },
+
     close(task) {
       const questions = task.rare?.questions
       if (questions === undefined || questions.open.size === 0) return
@@ -213,6 +251,18 @@ export function createQuestionDesk(parts: {
   }
 }
 
+const NONE: readonly never[] = Object.freeze([])
+
+function isOpen({ task, shown }: LiveQuestion): boolean {
+  return task.rare?.questions?.states.get(shown.key) === 'open'
+}
+
+/** A question on its way to whoever may answer. It weighs what was asked. */
+function toLetter({ task, shown }: LiveQuestion): { readonly message: QuestionMessage; readonly bytes: number } {
+  const message = toQuestionMessage(senderOf(task.taskId, task.spec.name), shown)
+  return { message, bytes: Buffer.byteLength(JSON.stringify(message.payload)) }
+}
+
 function questionsOf(task: LiveTask): Questions {
   const rare = rareOf(task)
   return (rare.questions ??= { open: new Map(), states: new Map() })
@@ -220,8 +270,8 @@ function questionsOf(task: LiveTask): Questions {
 
 function toAsked(key: unknown, question: unknown, options: unknown): Asked {
   const checkedKey = checkText('key', key, MAX_KEY_CHARS)
-  const given = checkOptionNames('options', options, ['schema', 'answerWithinMs', 'default'])
-  const { schema: givenSchema, answerWithinMs, default: fallback } = given
+  const given = checkOptionNames('options', options, ['schema', 'answerWithinMs', 'default', 'to'])
+  const { schema: givenSchema, answerWithinMs, default: fallback, to } = given
   const schema = givenSchema === undefined ? undefined : checkSchema('schema', givenSchema)
   if (question === undefined) throw badOption('question', 'a text or another value that is JSON', question)
   const encoded = encodeJson(question, MAX_QUESTION_BYTES)
@@ -235,6 +285,7 @@ function toAsked(key: unknown, question: unknown, options: unknown): Asked {
     hint: schema === undefined ? undefined : toHint(toJsonSchema(schema)),
     schema,
     fallback: fallback === undefined ? undefined : { value: fallback },
+    isForParent: to !== undefined && checkChoice('to', to, ['parent', 'owner']) === 'parent',
   }
 }
 

@@ -119,6 +119,7 @@ export function createShutdown(parts: {
     const unsaved = writer.unansweredCount()
     const undelivered = parts.stopDeliveries()
     supervisor.stop()
+    runtime.ownerInboxes.close()
     deadlines.close()
 
     const isClosed = await within(settings.commitWaitMs, closeStore())

@@ -69,8 +69,8 @@ export function createStopping(parts: {
   readonly send: (task: LiveTask, type: TaskChartEventType) => void
   /** Works on the end of a task's code, if that waits for its turn: it came before whatever comes now. */
   readonly takeUpEnd: (task: LiveTask) => void
-  /** What the code of a stopped task has asked gets no answer any more. */
-  readonly closeQuestions: (task: LiveTask) => void
+  /** Lets the code of a stopped task go on that waits for an answer or a message. */
+  readonly release: (task: LiveTask) => void
   /** Goes on to the next attempt of a task whose last one is over. */
   readonly tryLater: (task: LiveTask) => void
 }): Stopping {
@@ -124,7 +124,7 @@ export function createStopping(parts: {
     send(task, stop.roots.has(task) ? stop.rootEvent : 'task.cancel')
     if (!isStopping(task)) return
     journal.appendSoon(task, 'task.stopping', { stopCause: task.cause })
-    parts.closeQuestions(task)
+    parts.release(task)
     abort(task, task.cause)
     settle(task)
   }

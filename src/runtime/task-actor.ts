@@ -27,6 +27,7 @@ import type { IdSource } from '../ports/id-source.ts'
 import type { Logger } from '../ports/logger.ts'
 import { finalEventType } from '../ports/task-event.ts'
 import type { Durability } from '../ports/task-record.ts'
+import type { QuestionMessage } from '../ports/message.ts'
 import type { TaskContext } from '../ports/tool.ts'
 import type { Ambient } from './ambient.ts'
 import { createAttempts } from './attempts.ts'
@@ -35,6 +36,7 @@ import { createCallers, type Callers } from './callers.ts'
 import type { Counters } from './counters.ts'
 import { finalDataOf, keepResult, outboxOf } from './endings.ts'
 import { createFailure, toFailure } from './failure.ts'
+import type { Inboxes } from './inboxes.ts'
 import type { Journal } from './journal.ts'
 import {
   attemptOf,
@@ -106,9 +108,11 @@ export function createTaskActors(parts: {
   readonly graceMs: number
   readonly turns: Turns
   readonly budgets: Budgets
+  readonly inboxes: Inboxes
+  readonly tellOwner: (owner: string, message: QuestionMessage, bytes: number) => void
   readonly contextOf: (task: LiveTask) => TaskContext
 }): TaskActors {
-  const { clock, deadlines, supervisor, tree, journal, hub, counters, reports, turns } = parts
+  const { clock, deadlines, supervisor, tree, journal, hub, counters, reports, turns, inboxes } = parts
   const { retention } = parts.settings
   let isEnding = false
   let startsUnderWay = 0
@@ -132,7 +136,7 @@ export function createTaskActors(parts: {
     ...parts,
     send,
     takeUpEnd: (task) => takeUpEnd(task),
-    closeQuestions: (task) => questions.close(task),
+    release: (task) => release(task),
     tryLater: (task) => tryLater(task),
   })
   const attempts = createAttempts({
@@ -147,8 +151,10 @@ export function createTaskActors(parts: {
     if (task.childCount === 0) return []
     const toCancel: LiveTask[] = []
     for (const child of childrenOf(task)) {
-      if (child.spec.policy.onParentEnd === 'detach') tree.detach(child)
-      else if (!hasSucceeded || child.spec.policy.onParentEnd === 'cancel') toCancel.push(child)
+      if (child.spec.policy.onParentEnd === 'detach') {
+        tree.detach(child)
+        questions.passOn(child)
+      } else if (!hasSucceeded || child.spec.policy.onParentEnd === 'cancel') toCancel.push(child)
     }
     return toCancel
   }
@@ -179,6 +185,8 @@ export function createTaskActors(parts: {
     turns.lend(task)
     journal.append(task, 'task.finishing', { children: task.childCount })
     cancelChildren(task, toCancel)
+    // Nobody is left here to answer what they have asked.
+    if (task.rare?.inbox !== undefined) for (const child of childrenOf(task)) questions.passOn(child)
   }
 
   const fail = (task: LiveTask, failure: TaskFailure, thrown: unknown): void => {
@@ -218,8 +226,8 @@ export function createTaskActors(parts: {
     const toCancel = settleChildren(task, false)
     send(task, event)
     stopClocks(task)
-    questions.close(task)
     attempts.armGrace(task, Object.freeze(cause))
+    release(task)
     journal.append(task, 'task.stopping', { stopCause: cause })
     cancelChildren(task, toCancel, () => {
       if (attempt?.isOver === false && !task.ownCodeEnded) stopping.abort(task, cause)
@@ -268,7 +276,7 @@ export function createTaskActors(parts: {
     task.outcome = undefined
     task.ownCodeEnded = true
     if (task.spec.attempts?.retry === undefined) task.input = undefined
-    questions.close(task)
+    release(task)
     if (task.finalStatus !== undefined) {
       counters.lateOutcomes += 1
       return
@@ -307,7 +315,13 @@ export function createTaskActors(parts: {
     attempts.standStill(task)
   }
 
-  const questions = createQuestionDesk({ clock, deadlines, journal, callers, send, rest, goOn, takeUpEnd })
+  const questions = createQuestionDesk({ ...parts, callers, send, rest, goOn, takeUpEnd })
+
+  /** What its code waits for does not come any more. */
+  const release = (task: LiveTask): void => {
+    questions.close(task)
+    inboxes.release(task)
+  }
 
   const start = (task: LiveTask): void => {
     journal.begin(task)
@@ -399,6 +413,7 @@ export function createTaskActors(parts: {
     // Only an attempt has failed.
     if (task.finalStatus === 'cancelled') task.failure = undefined
     reports.flush(task)
+    inboxes.bounce(task)
     stopping.noteEnd(task)
     turns.noteFinal(task)
     journal.appendFinal(task, finalEventType(task.finalStatus), finalDataOf(task), outboxOf(task, parts.createId))
@@ -418,6 +433,7 @@ export function createTaskActors(parts: {
     stopping.noteEnd(task)
     turns.noteFinal(task)
     parts.budgets.leave(task)
+    inboxes.bounce(task)
     task.stop = undefined
     tellEnd(task, parent)
   }

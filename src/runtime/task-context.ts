@@ -3,11 +3,15 @@ import { ParentStoppingError, TaskStoppedError } from '../errors.ts'
 import type { Correlation } from '../../machines/policies/lineage.ts'
 import type { BudgetAmounts } from '../../machines/policies/budget.ts'
 import type { TaskDoor } from '../ports/task-door.ts'
+import type { TaskInbox } from '../ports/inbox.ts'
+import type { Recipient, SendReceipt } from '../ports/message.ts'
 import type { RunCall, RunOutcome, SpawnCall, TaskHandle } from '../ports/task-handle.ts'
 import type { TaskUsage } from '../ports/task-record.ts'
 import type { AskOptions, ProgressReport, Tool, TaskContext } from '../ports/tool.ts'
 import { leftIn } from './budgets.ts'
+import type { Inboxes } from './inboxes.ts'
 import { currentCauseOf, isStopping, type Attempt, type LiveTask } from './live-task.ts'
+import type { Messages } from './messages.ts'
 import type { QuestionDesk } from './questions.ts'
 import type { Reports } from './reports.ts'
 
@@ -22,6 +26,8 @@ export interface TaskContexts {
 export function createTaskContexts(parts: {
   readonly reports: Reports
   readonly questions: () => QuestionDesk
+  readonly inboxes: () => Inboxes
+  readonly messages: () => Messages
   readonly door: () => TaskDoor
   readonly holdKey: (task: LiveTask, key: string) => Promise<void>
 }): TaskContexts {
@@ -123,6 +129,21 @@ export function createTaskContexts(parts: {
     ask<Answer>(key: string, question: unknown, options?: AskOptions<Answer>): Promise<Answer> {
       if (this.#isOver) return Promise.reject(new ParentStoppingError(this.taskId))
       return parts.questions().ask(this.#task, key, question, options) as Promise<Answer>
+    }
+
+    async answer(childId: string, key: string, value: unknown): Promise<void> {
+      if (this.#isOver) throw new ParentStoppingError(this.taskId)
+      const { taskId, spec } = this.#task
+      await parts.door().answer({ parentId: taskId, owner: spec.owner, childId, key, value })
+    }
+
+    get inbox(): TaskInbox {
+      return parts.inboxes().of(this.#task, () => this.#isOver)
+    }
+
+    async send(to: Recipient, message: unknown): Promise<SendReceipt> {
+      if (this.#isOver) throw new ParentStoppingError(this.taskId)
+      return parts.messages().sendFrom(this.#task, to, message)
     }
 
     run<Input, Output>(

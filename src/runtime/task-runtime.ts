@@ -21,7 +21,12 @@ import { createBudgets } from './budgets.ts'
 import type { Counters } from './counters.ts'
 import { createJournal, isFinalCommit, type Journal } from './journal.ts'
 import { isAttached, statusOf, type Caller, type LiveTask, type TaskSpec, type TreeNode } from './live-task.ts'
+import { createIdle, type Idle } from './idle.ts'
+import { createInboxes } from './inboxes.ts'
 import { createKeys } from './keys.ts'
+import { createMessages, toDeadLetter, type Messages } from './messages.ts'
+import { createOwnerDesks, type OwnerDesks } from './owner-desks.ts'
+import { createOwnerInboxes, type OwnerInboxes } from './owner-inboxes.ts'
 import { createRecentKeys } from './recent-keys.ts'
 import type { GivenAnswer } from './questions.ts'
 import { createReports } from './reports.ts'
@@ -61,6 +66,9 @@ export interface TaskRuntime {
   readonly journal: Journal
   readonly writer: StoreWriter
   readonly waits: Waits
+  readonly messages: Messages
+  readonly desks: OwnerDesks
+  readonly ownerInboxes: OwnerInboxes
   readonly counters: Counters
   run(call: RuntimeCall, parent: LiveTask | undefined): Promise<RunOutcome<unknown>>
   spawn(call: RuntimeCall, parent: LiveTask | undefined): Promise<LiveTask>
@@ -85,6 +93,7 @@ export interface TaskRuntime {
   answer(task: LiveTask, given: GivenAnswer): Promise<void>
   /** Makes an ephemeral call one of record. */
   promote(task: LiveTask): void
+  whenIdle: Idle['whenIdle']
   /** The task whose code is running now. @throws `parent_stopping` when that task, or its attempt, has ended */
   runningTask(): LiveTask | undefined
   /** Whether a live task's code is running now. */
@@ -132,6 +141,8 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
   const contexts = createTaskContexts({
     reports,
     questions: () => actors.questions,
+    inboxes: () => inboxes,
+    messages: () => messages,
     door: parts.door,
     holdKey: (task, key) => holdKey(task, key),
   })
@@ -145,8 +156,34 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     },
   })
   const turns = createTurns({ keys, slots, deadlines, onQueueTimeout: (task) => actors.endQueued(task) })
+  const desks = createOwnerDesks({ limits: settings.inbox, counters })
+  const ownerInboxes = createOwnerInboxes({ ...parts, desks, turns, runOutside: parts.ambient.runOutside })
+  const inboxes = createInboxes({
+    deadlines,
+    journal,
+    turns,
+    limits: settings.inbox,
+    waitMs: settings.waitMs,
+    promote: (task) => promote(task),
+    takeBounced: (task, { message, bytes }) => {
+      counters.bouncedMessages += 1
+      desks.bury(task.spec.owner, toDeadLetter(task.taskId, message, clock.now()), bytes)
+    },
+  })
+  const messages = createMessages({
+    clock,
+    createId,
+    inboxes,
+    desks,
+    limits: settings.inbox,
+    counters,
+    live: supervisor.live,
+    noteNews: ownerInboxes.noteNews,
+  })
   const actors = createTaskActors({
     ...parts,
+    inboxes,
+    tellOwner: messages.tellOwner,
     supervisor,
     tree,
     journal,
@@ -182,6 +219,7 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
   /** What calls do when a signal of theirs aborts, which many may share. */
   const aborts = createSlices<() => void>({ clock, size: ABORTS_PER_SLICE, work: (abort) => abort() })
   const waits = createWaits({ store, hub, deadlines, live: supervisor.live, turns })
+  const { whenIdle } = createIdle({ tree, deadlines, waits })
   const retention = createRetention(parts)
   journal.onCommitted((commit) => {
     if (isFinalCommit(commit)) retention.noteEnd()
@@ -316,6 +354,9 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     journal,
     writer,
     waits,
+    messages,
+    desks,
+    ownerInboxes,
     counters,
     promote,
     cancel,
@@ -388,6 +429,8 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
       }),
 
     answer: actors.questions.answer,
+
+    whenIdle,
 
     runningTask,
 

@@ -80,6 +80,33 @@ const HAPPENINGS: Record<Counter, () => Promise<Observed>> = {
     })
   },
 
+  async bouncedMessages() {
+    const { ann, tasks } = setup()
+    const work = controllableTool('work')
+    const task = await ann.spawn(work.tool)
+    return observe(tasks, 2, async () => {
+      for (const text of ['read', 'unread', 'unread too']) await task.send(text)
+      await work.call(0).ctx.inbox.receive()
+      work.call(0).resolve(1)
+      await task.wait()
+    })
+  },
+
+  async droppedMessages() {
+    const { ann, tasks, settle } = setup({ inbox: { maxMessages: 1 } })
+    const work = controllableTool('work')
+    const task = await ann.spawn(work.tool)
+    const { ctx } = work.call(0)
+    await ctx.spawn(work.tool)
+    await settle()
+    await task.send('fills the inbox of the parent')
+    await ctx.send('owner', 'fills that of the owner')
+    return observe(tasks, 2, async () => {
+      for (const key of ['one', 'two']) void work.call(1).ctx.ask(key, '?', { to: 'parent' })
+      await settle()
+    })
+  },
+
   async cutConsumers() {
     const { ann, tasks, settle } = setup({ maxBufferedEvents: 2 })
     const slow = [ann.events(), tasks.operator.events()]

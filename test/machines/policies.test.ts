@@ -4,6 +4,7 @@ import { decideAdmission } from '../../machines/policies/admission.ts'
 import type { BackoffPolicy } from '../../machines/policies/backoff.ts'
 import { backoffDelayMs } from '../../machines/policies/backoff.ts'
 import { decideLineage } from '../../machines/policies/lineage.ts'
+import { decideWakeAt, hasRoom } from '../../machines/policies/inbox.ts'
 import { decideAsk, decideSettlement, type QuestionState } from '../../machines/policies/questions.ts'
 import type { BudgetAccount, BudgetAmounts, BudgetRequest } from '../../machines/policies/budget.ts'
 import {
@@ -486,6 +487,25 @@ describe('decideAsk', () => {
   test('as many as are allowed are enough', () => {
     expect(decideAsk(limits, { state: undefined, openCount: 2, askedCount: 2 })).toBe('too_many_open')
     expect(decideAsk(limits, { state: undefined, openCount: 0, askedCount: 4 })).toBe('too_many_asked')
+  })
+})
+
+describe('hasRoom', () => {
+  const limits = { maxMessages: 2, maxBytes: 10 }
+
+  test('a message fits as long as neither their number nor their bytes are too many', () => {
+    expect(hasRoom(limits, { count: 0, bytes: 0 }, 10)).toBe(true)
+    expect(hasRoom(limits, { count: 1, bytes: 9 }, 1)).toBe(true)
+    expect(hasRoom(limits, { count: 1, bytes: 9 }, 2)).toBe(false)
+    expect(hasRoom(limits, { count: 2, bytes: 0 }, 0)).toBe(false)
+  })
+})
+
+describe('decideWakeAt', () => {
+  test('a wake comes when it has been quiet, and at the latest after ten quiet times', () => {
+    expect(decideWakeAt({ firstAt: 0, lastAt: 0, quietMs: 100 })).toBe(100)
+    expect(decideWakeAt({ firstAt: 0, lastAt: 850, quietMs: 100 })).toBe(950)
+    expect(decideWakeAt({ firstAt: 0, lastAt: 950, quietMs: 100 })).toBe(1_000)
   })
 })
 

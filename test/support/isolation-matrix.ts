@@ -89,6 +89,11 @@ export const ID_ROWS = {
     notOwn: 'not found',
     answerOfOwn: tooLate,
   },
+  send: {
+    ask: (session, taskId) => refusedAsFinal(session.send(taskId, 'hello')),
+    notOwn: 'not found',
+    answerOfOwn: tooLate,
+  },
   background: { ask: (session, taskId) => session.background(taskId), notOwn: 'not found', answerOfOwn: aboutTask },
   attach: { ask: (session, taskId) => session.attach(taskId), notOwn: 'not found', answerOfOwn: theInlineValue },
   events: {
@@ -154,6 +159,9 @@ export const OWNER_ROWS = {
     answerOfNewcomer: () => [],
   },
   stats: { ask: (session) => session.stats(), answerOfNewcomer: () => ({ byStatus: {}, live: 0 }) },
+  inbox: { ask: (session) => session.inbox.drain(), answerOfNewcomer: () => [] },
+  deadLetters: { ask: async (session) => session.deadLetters.list(), answerOfNewcomer: () => [] },
+  whenIdle: { ask: (session) => session.whenIdle(), answerOfNewcomer: noValue },
   hasRunning: { ask: (session) => session.hasRunning(), answerOfNewcomer: () => false },
 } satisfies Partial<Record<keyof Session, OwnerRow>> as Readonly<Partial<Record<keyof Session, OwnerRow>>>
 
@@ -179,6 +187,11 @@ export const HANDLE_ROWS = {
   },
   answer: {
     ask: (session, taskId) => refusedAsFinal(session.handle(taskId).answer('key', 'yes')),
+    notOwn: 'not found',
+    answerOfOwn: tooLate,
+  },
+  send: {
+    ask: (session, taskId) => refusedAsFinal(session.handle(taskId).send('hello')),
     notOwn: 'not found',
     answerOfOwn: tooLate,
   },

@@ -158,6 +158,7 @@ export function createSurveyLog(session: Session): SurveyLog {
       case 'task.progress':
       case 'task.output':
       case 'task.resumed':
+      case 'task.message':
       case 'task.finishing':
       case 'task.stopping':
         return

@@ -57,11 +57,12 @@ const ERROR_TEXTS = {
   parent_stopping: { text: 'Your task has to stop, so nothing was started. Bring your work to an end.' },
   name_taken: { text: 'Another live task has this name, so nothing was started. Use another name, or none.' },
   name_invalid: {
-    text: 'This is no name for a task, so nothing was started. A name is a letter and up to 63 letters, digits, _ or -, and none of parent, self, all, broadcast.',
+    text: 'This is no name for a task, so nothing was started. A name is a letter and up to 63 letters, digits, _ or -, and none of parent, owner, self, all, broadcast.',
   },
   input_invalid: { text: 'The input does not fit the tool, so nothing was started. Correct it and call again.' },
   target_invalid: { text: 'This target cannot be used, so nothing was changed. Tell the user, or use another one.' },
   not_allowed: { text: 'This is not possible for this task, so nothing was changed. Do not try it again.' },
+  inbox_full: { text: 'Too many messages wait there to be read, so yours was not taken. Try again later.' },
   question_closed: {
     text: 'This question is not open, so the answer was not taken.',
     hint: { tool: 'task_check', text: 'task_check shows what a task asks.' },
