@@ -13,7 +13,7 @@ afterAll(() => {
 })
 
 test(
-  'an agent gets a ticket, does other work, and reads the whole result in its next turn',
+  'an agent gets a ticket, does other work, is woken by a digest, and reads the whole result in its next turn',
   { timeout: 60_000 },
   async () => {
     const { exitCode, stdout, stderr } = await runProgram(buildProgram(built, 'docs/examples/agent-turn.ts'), []).ended
@@ -21,6 +21,7 @@ test(
     expect(exitCode).toBe(0)
     const said = stdout.split('\n').filter((line) => /^(user|host|model|tool): /.test(line))
     const id = /as task (?<id>\S+) \(running\)/.exec(stdout)?.groups?.['id'] ?? ''
+    expect(stdout).toContain(`- The task ${id} with the tool research has completed`)
     expect(said).toEqual([
       'user:  What do owls do at night?',
       'model: I look that up.',
@@ -31,7 +32,7 @@ test(
       'tool:  6',
       expect.stringMatching(`^tool:  Task ${id} \\(research\\): (running|completed)\\.`),
       expect.stringContaining('I tell you the rest when I have it.'),
-      `host:  Task ${id} (research) has ended: completed.`,
+      expect.stringMatching(/^host: {2}1 task has ended\./),
       'model: I read page 1.',
       expect.stringContaining(`tool:  Task ${id} (research): completed.`),
       'model: I read page 2.',

@@ -141,6 +141,20 @@ test('with one slot for everything the survey finds the same, and shows how many
   expect(run.log.counts.queued).toBe(0)
 })
 
+test('when all files are read, the search for similar files is told to end, and ends with what it has', async () => {
+  const run = await startSurvey({
+    ...optionsFor('--compare-ms', '600000', '--ask-ms', '0', '--tools', 'count'),
+    folder: alike(),
+  })
+  const facts: string[] = []
+  run.log.onFact(({ kind, text }) => void (kind === 'message' && facts.push(text)))
+  const { ending } = await finish(run)
+  expect(facts).toEqual([expect.stringMatching(/^duplicates similar files has read what survey /)])
+  expect(run.log.counts.cancelledTrees).toEqual(['compare 300 × .txt'])
+  expect(ending.report?.totals).toMatchObject({ files: 300, isComplete: true })
+  expect(ending.report).toHaveProperty('similar')
+})
+
 describe('what is cancelled', () => {
   test('a cancelled subtree is left out of the totals, and everything else is counted', async () => {
     const { ending, run } = await finish(await startSurvey(optionsFor('--cancel', 'deep/er/', '--compare-ms', '0')))
@@ -260,7 +274,17 @@ describe('as a program', () => {
     { timeout: 60_000 },
     async ({ signal, code }) => {
       const folder = heavy()
-      const survey = runProgram(program, [folder, '--tools', 'compress', '--grace-ms', '50', '--report', reports])
+      const survey = runProgram(program, [
+        folder,
+        '--tools',
+        'compress',
+        '--flaky',
+        '0',
+        '--grace-ms',
+        '50',
+        '--report',
+        reports,
+      ])
       await survey.whenPrinted(/ticket {6}compress/)
       expect(survey.livingProcesses().length).toBeGreaterThan(1)
       survey.signal(signal)
@@ -277,7 +301,17 @@ describe('as a program', () => {
     'a second Ctrl-C does not wait for the grace, and kills what runs',
     { timeout: 60_000 },
     async () => {
-      const survey = runProgram(program, [heavy(), '--tools', 'compress', '--grace-ms', '600000', '--report', reports])
+      const survey = runProgram(program, [
+        heavy(),
+        '--tools',
+        'compress',
+        '--flaky',
+        '0',
+        '--grace-ms',
+        '600000',
+        '--report',
+        reports,
+      ])
       await survey.whenPrinted(/ticket {6}compress/)
       survey.signal('SIGINT')
       await survey.whenPrinted(/no new work is taken/)

@@ -1,6 +1,7 @@
 /**
  * Two turns of an agent. In the first its model calls a slow tool, gets a ticket instead of a result, does other work and
- * ends the turn. When the task has ended, a second turn begins, and the model reads the result with `task_result`.
+ * ends the turn. When the task has ended, the host is woken with a digest, and in a second turn the model reads the result
+ * with `task_result`.
  *
  * The model is a script that reads what a real one would read, so this runs without a network:
  * `npx tsc -p docs/examples/tsconfig.json && node dist/docs/examples/agent-turn.js`
@@ -57,8 +58,6 @@ const countWords = defineTool({
 const tasks = createTaskSupervisor({ inlineMs: 50 })
 const session = tasks.session({ owner: 'user:ann', conversation: 'c-1' })
 const controls = controlTools(session, { maxTokens: 400 })
-/** The tasks that the model was given a ticket for and has not heard the end of. */
-const tickets = new Set<string>()
 
 /** What a model wrote is checked by the tool's schema, whatever the compiler is told here. */
 const hostTools = new Map<string, (args: unknown) => Promise<RunOutcome<unknown>>>([
@@ -72,9 +71,7 @@ async function callTool({ tool, args }: ToolCall): Promise<string> {
   if (control !== undefined) return control.execute(args)
   const outcome = await hostTools.get(tool)?.(args)
   if (outcome === undefined) return `There is no tool ${tool}.`
-  if (outcome.kind === 'inline') return JSON.stringify(outcome.value)
-  tickets.add(outcome.ticket.taskId)
-  return ticketText(outcome.ticket, controls)
+  return outcome.kind === 'inline' ? JSON.stringify(outcome.value) : ticketText(outcome.ticket, controls)
 }
 
 /** One turn: the model speaks and calls until it calls nothing more. */
@@ -88,14 +85,19 @@ async function runTurn(model: Model, conversation: Message[]): Promise<void> {
 }
 
 /**
- * Between turns: waits until one of the tasks with a ticket has ended, which may be so already, and says it in words for
- * the model. Nothing when there is none to wait for. A host that serves many users would not wait here, but be woken.
+ * Between turns: what has happened meanwhile, once for many ends, in a few words for the model. What ended before this is
+ * called is told as well.
  */
-async function whenTaskEnds(): Promise<string | undefined> {
-  if (tickets.size === 0) return undefined
-  const { taskId, tool, status } = await session.waitAny([...tickets])
-  tickets.delete(taskId)
-  return `Task ${taskId} (${tool}) has ended: ${status}.`
+function whenWoken(): Promise<string> {
+  return new Promise((resolve) => {
+    const stop = session.inbox.wake(
+      (news) => {
+        stop()
+        resolve(news.digest({ maxTokens: 100 }))
+      },
+      { quietMs: 50 },
+    )
+  })
 }
 
 function add(conversation: Message[], message: Message): void {
@@ -138,8 +140,6 @@ const scriptedModel: Model = (conversation) => {
 const conversation: Message[] = []
 add(conversation, { from: 'user', text: 'What do owls do at night?' })
 await runTurn(scriptedModel, conversation)
-for (let end = await whenTaskEnds(); end !== undefined; end = await whenTaskEnds()) {
-  add(conversation, { from: 'host', text: end })
-  await runTurn(scriptedModel, conversation)
-}
+add(conversation, { from: 'host', text: await whenWoken() })
+await runTurn(scriptedModel, conversation)
 await tasks.shutdown()

@@ -26,11 +26,11 @@ const wipe = defineTool({ name: 'wipe', input: z.object({}), policy: { destructi
 
 describe('the set', () => {
   test.each<{ options: ControlToolsOptions; names: string[] }>([
-    { options: {}, names: [...READING, 'task_cancel'] },
-    { options: { redirectTo: ['board'] }, names: [...READING, 'task_cancel', 'task_redirect'] },
-    { options: { start: [look] }, names: ['task_start', ...READING, 'task_cancel'] },
-    { options: { redirectTo: [], start: [] }, names: [...READING, 'task_cancel'] },
-    { options: { mayAnswer: true }, names: [...READING, 'task_cancel', 'task_answer'] },
+    { options: {}, names: [...READING, 'task_cancel', 'task_send'] },
+    { options: { redirectTo: ['board'] }, names: [...READING, 'task_cancel', 'task_send', 'task_redirect'] },
+    { options: { start: [look] }, names: ['task_start', ...READING, 'task_cancel', 'task_send'] },
+    { options: { redirectTo: [], start: [] }, names: [...READING, 'task_cancel', 'task_send'] },
+    { options: { mayAnswer: true }, names: [...READING, 'task_cancel', 'task_send', 'task_answer'] },
     { options: { mayAnswer: true, readOnly: true }, names: READING },
     { options: { readOnly: true, redirectTo: ['board'], start: [wipe] }, names: READING },
     { options: { readOnly: true, start: [wipe, look] }, names: ['task_start', ...READING] },
@@ -54,6 +54,7 @@ describe('the set', () => {
       task_list: { readOnly: true, destructive: false, idempotent: true },
       task_result: { readOnly: true, destructive: false, idempotent: true },
       task_cancel: { readOnly: false, destructive: true, idempotent: true },
+      task_send: { readOnly: false, destructive: false, idempotent: false },
       task_redirect: { readOnly: false, destructive: false, idempotent: true },
       task_answer: { readOnly: false, destructive: false, idempotent: false },
     })
@@ -67,6 +68,7 @@ describe('the set', () => {
       'task_start',
       ...READING,
       'task_cancel',
+      'task_send',
       'task_redirect',
       'task_answer',
     ] as const as readonly ControlToolName[]
@@ -86,7 +88,15 @@ describe('the set', () => {
         { status: 'all' },
         { task_id: live.taskId },
       ]) {
-        const args = { wait_seconds: 0, tool: 'later', input: {}, background: true, target: 'board', ...about }
+        const args = {
+          text: 'x',
+          wait_seconds: 0,
+          tool: 'later',
+          input: {},
+          background: true,
+          target: 'board',
+          ...about,
+        }
         const answer = watch(call(name, args))
         await advance(1)
         expect(answer.state).toBe('resolved')
@@ -101,7 +111,7 @@ describe('the set', () => {
 
     test('and with them they are named', async () => {
       const named = new Set((await Promise.all(names.map((name) => namedBy(name, names)))).flat())
-      expect([...named].sort()).toEqual([...READING, 'task_answer', 'task_cancel', 'task_redirect'].sort())
+      expect([...named].sort()).toEqual([...READING, 'task_answer', 'task_cancel', 'task_redirect', 'task_send'].sort())
     })
   })
 
@@ -234,7 +244,7 @@ describe('options of the set', () => {
     }
     const { tasks } = setup({ channels: { board: callbackChannel(() => undefined) } })
     expect(() => controlTools(tasks)).toThrow(expect.objectContaining({ code: 'not_allowed' }))
-    expect(controlTools(setup().tasks)).toHaveLength(5)
+    expect(controlTools(setup().tasks)).toHaveLength(6)
   })
 })
 
@@ -405,7 +415,7 @@ describe('the text of a ticket', () => {
     )
     expect(ticketText(ticket, controlTools(ann, { redirectTo: ['board'] }))).toBe(
       `${said} With the id task-1, task_check tells how far it is, task_wait waits for its end, ` +
-        'task_result reads its result once it has ended, task_cancel stops it, task_redirect sends its result elsewhere.',
+        'task_result reads its result once it has ended, task_cancel stops it, task_send tells it something, task_redirect sends its result elsewhere.',
     )
   })
 })

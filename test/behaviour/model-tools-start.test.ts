@@ -142,7 +142,7 @@ describe('what becomes of a start', () => {
     expect(answer.value).toBe(
       'The call to slow goes on in the background as task task-1 (running). Ask for its result later with this id. ' +
         'The call was made, so do not make it again. With the id task-1, task_check tells how far it is, ' +
-        'task_wait waits for its end, task_result reads its result once it has ended, task_cancel stops it.',
+        'task_wait waits for its end, task_result reads its result once it has ended, task_cancel stops it, task_send tells it something.',
     )
     expect(await call('task_check', { task_id: 'task-1' })).toContain('(slow, named reader): running.')
     callOf(0).resolve(['owl'])
@@ -278,7 +278,7 @@ describe('what is refused', () => {
     )
     for (const name of ['all', '1x', 'a b', 'x'.repeat(65)]) {
       expect(await start(name)).toBe(
-        'This is no name for a task, so nothing was started. A name is a letter and up to 63 letters, digits, _ or -, and none of parent, self, all, broadcast.',
+        'This is no name for a task, so nothing was started. A name is a letter and up to 63 letters, digits, _ or -, and none of parent, owner, self, all, broadcast.',
       )
     }
   })

@@ -607,6 +607,27 @@ describe('task_redirect', () => {
   })
 })
 
+describe('task_send', () => {
+  test('what a model says is read by the task, and is told to be on its way, not to be heeded', async () => {
+    const { ann, call, settle } = setupTools()
+    const task = await ann.spawn(
+      async (_: undefined, ctx: TaskContext) => (await ctx.inbox.receive()).payload,
+      undefined,
+    )
+    await settle()
+    expect(await call('task_send', { task_id: task.taskId, text: 'look at prices too' })).toBe(
+      'The message is in the inbox of task task-1. Whether and when it is read is up to that task.',
+    )
+    expect(await task.result()).toEqual({ text: 'look at prices too' })
+    expect(await call('task_send', { task_id: task.taskId, text: 'too late' })).toMatch(/^The task has ended already/)
+    for (const text of ['', 7, undefined]) {
+      expect(await call('task_send', { task_id: task.taskId, text })).toBe(
+        'There was nothing to say, so nothing was sent.',
+      )
+    }
+  })
+})
+
 describe('task_answer', () => {
   test('the answer of a model counts as any other, and is told how the task goes on', async () => {
     const { ann, call, settle } = setupTools({}, { mayAnswer: true })

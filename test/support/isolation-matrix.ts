@@ -239,6 +239,7 @@ export const TOOL_ID_ROWS = {
   task_wait: toolRow('task_wait', /\ndone\n/, { wait_seconds: 1 }),
   task_result: toolRow('task_result', /\ndone\n/, { page: 1 }),
   task_cancel: toolRow('task_cancel', /had ended already \(completed\)/),
+  task_send: toolRow('task_send', /^The task has ended already/, { text: 'hello' }),
   task_answer: toolRow('task_answer', /has ended already/, { question: 'go', answer: true }),
   task_redirect: toolRow('task_redirect', /sent to board:other now/, { target: 'board:other' }),
 } satisfies Partial<Record<ControlToolName, IdRow>>

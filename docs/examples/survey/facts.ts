@@ -11,6 +11,7 @@ export interface Fact {
     | 'asked'
     | 'answered'
     | 'retrying'
+    | 'message'
     | 'cancelled'
     | 'failed'
   readonly text: string

@@ -143,6 +143,15 @@ export function createSurveyLog(session: Session): SurveyLog {
       case 'task.failed':
       case 'task.cancelled':
         return end(event)
+      case 'task.message': {
+        const { label = event.tool } = live.get(event.taskId) ?? {}
+        const { label: sender = 'somebody' } = live.get(event.from.taskId ?? '') ?? {}
+        return tell(
+          event,
+          'message',
+          `${label} has ${event.state === 'read' ? 'read' : 'not read'} what ${sender} told it`,
+        )
+      }
       case 'task.asked':
         return tell(event, 'asked', `${String(event.question)} (y or n; yes if nobody says)`)
       case 'task.answered': {
@@ -158,7 +167,6 @@ export function createSurveyLog(session: Session): SurveyLog {
       case 'task.progress':
       case 'task.output':
       case 'task.resumed':
-      case 'task.message':
       case 'task.finishing':
       case 'task.stopping':
         return

@@ -12,6 +12,7 @@ export type ControlToolName =
   | 'task_result'
   | 'task_cancel'
   | 'task_redirect'
+  | 'task_send'
   | 'task_answer'
   | 'task_start'
 

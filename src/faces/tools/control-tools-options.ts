@@ -10,7 +10,7 @@ import type { StartableTool } from './startable.ts'
 export interface ControlToolsOptions {
   /** Only these tools. @defaultValue all that the other options leave */
   readonly allow?: readonly ControlToolName[]
-  /** Only tools that change nothing: no cancel, no redirect, and of `start` those that are `readOnly`. @defaultValue false */
+  /** Only tools that change nothing, and of `start` those that are `readOnly`. @defaultValue false */
   readonly readOnly?: boolean
   /** The targets that `task_redirect` may name. Without any the model does not get that tool. @defaultValue `[]` */
   readonly redirectTo?: readonly string[]

@@ -20,6 +20,7 @@ import { createTaskCheck } from './task-check.ts'
 import { createTaskList } from './task-list.ts'
 import { createTaskRedirect } from './task-redirect.ts'
 import { createTaskResult } from './task-result.ts'
+import { createTaskSend } from './task-send.ts'
 import { createTaskStart } from './task-start.ts'
 import { createTaskWait } from './task-wait.ts'
 import { toControlTool } from './to-control-tool.ts'
@@ -47,6 +48,7 @@ const TOOLS: Readonly<Record<ControlToolName, Entry>> = {
   task_list: entry(createTaskList, always),
   task_result: entry(createTaskResult, always),
   task_cancel: entry(createTaskCancel, ({ readOnly }) => !readOnly),
+  task_send: entry(createTaskSend, ({ readOnly }) => !readOnly),
   task_redirect: entry(createTaskRedirect, ({ readOnly, redirectTo }) => !readOnly && redirectTo.length > 0),
   task_answer: entry(createTaskAnswer, ({ readOnly, mayAnswer }) => !readOnly && mayAnswer),
 }
@@ -65,7 +67,7 @@ const ALL_NAMES = Object.keys(TOOLS) as readonly ControlToolName[]
  * sees and nothing else, whatever a model writes.
  *
  * Which ones there are follows the options: `task_check`, `task_wait`, `task_list` and `task_result`, which change nothing;
- * `task_cancel`; `task_redirect` and `task_start` as far as targets and tools are named for them; `task_answer` where a model
+ * `task_cancel` and `task_send`; `task_redirect` and `task_start` as far as targets and tools are named for them; `task_answer` where a model
  * may answer for its owner.
  *
  * @throws TypeError naming the option and the value it got, also for a tool of `start` that has no JSON Schema;

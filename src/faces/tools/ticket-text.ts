@@ -7,6 +7,7 @@ const USES: readonly { readonly tool: ControlToolName; readonly use: string }[] 
   { tool: 'task_wait', use: 'task_wait waits for its end' },
   { tool: 'task_result', use: 'task_result reads its result once it has ended' },
   { tool: 'task_cancel', use: 'task_cancel stops it' },
+  { tool: 'task_send', use: 'task_send tells it something' },
   { tool: 'task_answer', use: 'task_answer answers what it asks' },
   { tool: 'task_redirect', use: 'task_redirect sends its result elsewhere' },
 ]

@@ -2,10 +2,12 @@
 import { approval, defineTool, isTaskError, type TaskContext, type ToolDefinition } from 'outlive'
 import type { SimilarPair } from '../tools/compare.ts'
 import { createTotals, type Totals } from '../totals.ts'
-import type { DuplicatesAgent } from './duplicates-agent.ts'
+import type { DuplicatesAgent, EndSoon } from './duplicates-agent.ts'
 import type { FolderAgent } from './folder-agent.ts'
 
 const LISTED_PAIRS = 10
+/** What the search for similar files may take when everything else is done. */
+const HURRY_MS = 1_000
 
 export interface Report {
   readonly folder: string
@@ -27,11 +29,23 @@ export function createSurveyAgent(parts: {
   const findTotals = async (folder: string, ctx: TaskContext): Promise<Totals> => {
     const tree = await ctx.spawn(folderAgent, { folder }, { description: '.' })
     try {
-      return await tree.result({ waitMs: Infinity })
+      const totals = await tree.result({ waitMs: Infinity })
+      await hurryUp(ctx)
+      return totals
     } catch (error) {
       if (!isTaskError(error, 'task_cancelled')) throw error
       const { partial } = await tree.record()
       return { ...((partial as Totals | undefined) ?? createTotals()), isComplete: false }
+    }
+  }
+
+  /** All files are read, so nothing else is worth waiting for. Who has ended already, or never began, needs no message. */
+  const hurryUp = async (ctx: TaskContext): Promise<void> => {
+    try {
+      const message: EndSoon = { text: 'All files are read: end with what you have.', withinMs: HURRY_MS }
+      await ctx.send('duplicates', message)
+    } catch (error) {
+      if (!isTaskError(error, 'task_not_found') && !isTaskError(error, 'task_final')) throw error
     }
   }
 

@@ -31,6 +31,7 @@ const FACT_COLORS: Readonly<Record<Fact['kind'], string>> = {
   asked: 'yellow',
   answered: 'green',
   retrying: 'magenta',
+  message: 'blue',
   cancelled: 'magenta',
   failed: 'red',
 }
