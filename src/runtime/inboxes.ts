@@ -187,21 +187,24 @@ export function createInboxes(parts: {
 
     put(task, letter) {
       const { taskId } = task
-      if (hasEnded(task)) throw new TaskError('task_final', 'The code of the task has ended.', { taskId })
+      if (hasEnded(task)) throw endedError(task)
       const inbox = requireInbox(task)
       const { letters, bytes, readers } = inbox
       if (!hasRoom(limits, { count: letters.length, bytes }, letter.bytes)) {
         throw new TaskError('inbox_full', 'The inbox of the task is full.', { taskId, retryAfterMs: RETRY_AFTER_MS })
       }
       parts.promote(task)
+      // A subscriber may have ended it on hearing of that.
+      if (hasEnded(task)) throw endedError(task)
       const [reader] = readers
       if (reader === undefined) {
         letters.push(letter)
         inbox.bytes += letter.bytes
-      } else {
-        noteRead(task, letter.message)
-        reader.give(letter.message)
+        return
       }
+      // It has the message before anybody hears that it has.
+      reader.give(letter.message)
+      noteRead(task, letter.message)
     },
 
     release(task) {

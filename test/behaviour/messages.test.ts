@@ -135,6 +135,25 @@ describe('sending', () => {
     expect(ann.deadLetters.list()).toEqual([])
   })
 
+  test('a task that a subscriber ends on hearing of it takes no message either', async () => {
+    const { ann, settle } = setup({ limits: { maxRunning: 1 } })
+    const work = controllableTool<undefined, string>('work')
+    watch(ann.run(work.tool, undefined))
+    const queued = watch(ann.run(work.tool, undefined))
+    await settle()
+    ann.events$({ after: 'now' }).subscribe((item) => {
+      if (item.type === 'task.queued') void ann.cancel(item.taskId)
+    })
+    await settle()
+    const sending = watch(ann.send('task-2', 'hello'))
+    await settle()
+    expect(queued.error).toMatchObject({ code: 'task_cancelled' })
+    // With a store that answers late the subscriber hears of it when the message is in the inbox.
+    const bounced = ann.deadLetters.list().map(({ payload }) => payload)
+    if (sending.state === 'rejected') expect([sending.error, bounced]).toMatchObject([{ code: 'task_final' }, []])
+    else expect(bounced).toEqual(['hello'])
+  })
+
   test('nobody else can send: a foreign task looks like one that is not there', async () => {
     const { bob, task, ctx } = await setupReader()
     const foreign = await outcomeOf(() => bob.send(task.taskId, 'mine'))
@@ -212,6 +231,19 @@ describe('reading', () => {
     await settle()
     expect(waiting.error).toMatchObject({ code: 'task_final' })
     expect((await task.record()).status).toBe('completed')
+  })
+
+  test('a reader that is told to leave on hearing that it has read has its message', async () => {
+    const { ann, settle, task, ctx } = await setupReader()
+    const leave = new AbortController()
+    ann.events$().subscribe((item) => {
+      if (item.type === 'task.message') leave.abort()
+    })
+    await settle()
+    const reading = watch(ctx.inbox.receive({ signal: leave.signal }))
+    await task.send('hello')
+    await settle()
+    expect(reading.value).toMatchObject({ payload: 'hello' })
   })
 
   test('a loop over the inbox steers the work beside it, and ends with the code', async () => {
