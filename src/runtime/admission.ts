@@ -14,12 +14,12 @@ import type { Clock } from '../ports/clock.ts'
 import type { IdSource } from '../ports/id-source.ts'
 import type { Claim } from '../ports/task-store.ts'
 import type { Journal } from './journal.ts'
-import type { Keys } from './keys.ts'
+import type { Keys } from './turns/keys.ts'
 import { budgetExceeded, findShortBudget, type Budgets } from './budgets.ts'
 import { createLiveTask, statusOf, type LiveTask, type TaskSpec } from './live-task.ts'
 import type { SupervisorActor } from './supervisor-actor.ts'
 import type { TreeIndex } from './tree-index.ts'
-import type { Turns } from './turns.ts'
+import type { Turns } from './turns/turns.ts'
 
 /** A hint for callers who were refused for want of room, in milliseconds. */
 const RETRY_AFTER_MS = 1_000

@@ -22,7 +22,7 @@ import type { TaskEventData } from '../ports/task-event.ts'
 import type { CheckedRetry } from '../tool.ts'
 import { inItsContext, type Ambient } from './ambient.ts'
 import type { Counters } from './counters.ts'
-import { createFailure } from './failure.ts'
+import { createFailure } from './values/failure.ts'
 import { attemptOf, isStopping, parentOf, type Attempt, type LiveTask, type TaskAttempts } from './live-task.ts'
 
 /** What follows a failure. `overtaken`: the filter has stopped the task, and that ends it. */

@@ -4,9 +4,9 @@ import type { Settings } from '../options.ts'
 import type { IdSource } from '../ports/id-source.ts'
 import type { TaskEventData } from '../ports/task-event.ts'
 import type { OutboxEntry } from '../ports/task-store.ts'
-import { cutResult, type KeptResult } from './cut-result.ts'
-import { createFailure } from './failure.ts'
-import { encodeJson } from './json.ts'
+import { cutResult, type KeptResult } from './values/cut-result.ts'
+import { createFailure } from './values/failure.ts'
+import { encodeJson } from './values/json.ts'
 import { isAttached, type LiveTask } from './live-task.ts'
 
 /** How much of a result is kept, and what becomes of a larger one. */

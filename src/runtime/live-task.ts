@@ -36,7 +36,7 @@ import type { OpenQuestion, StoredPolicy, StoredRecord, TaskProgress, TaskUsage 
 import type { Claim, CommitReply, OutboxEntry } from '../ports/task-store.ts'
 import type { ToolFunction } from '../ports/tool.ts'
 import type { CheckedRetry } from '../tool.ts'
-import type { KeptResult } from './cut-result.ts'
+import type { KeptResult } from './values/cut-result.ts'
 
 /** How a task's code ended. */
 export type CodeOutcome = { readonly value: unknown } | { readonly thrown: unknown }

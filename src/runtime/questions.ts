@@ -22,9 +22,9 @@ import type { TaskEventData } from '../ports/task-event.ts'
 import type { OpenQuestion } from '../ports/task-record.ts'
 import { checkSchema, fitTo, toJsonSchema } from '../schema.ts'
 import type { Callers } from './callers.ts'
-import type { Inboxes } from './inboxes.ts'
+import type { Inboxes } from './messages/inboxes.ts'
 import type { Journal } from './journal.ts'
-import { decodeFrozen, encodeJson } from './json.ts'
+import { decodeFrozen, encodeJson } from './values/json.ts'
 import {
   hasEnded,
   isAttached,
@@ -36,7 +36,7 @@ import {
   type LiveTask,
   type Questions,
 } from './live-task.ts'
-import { senderOf, toQuestionMessage } from './question-message.ts'
+import { senderOf, toQuestionMessage } from './messages/question-message.ts'
 
 const ANSWER_WITHIN_MS = 24 * 60 * 60_000
 const LIMITS = { maxOpen: 32, maxAsked: 256 }

@@ -14,7 +14,7 @@ import type { ProgressReport } from '../ports/tool.ts'
 import type { Budgets } from './budgets.ts'
 import type { Counters } from './counters.ts'
 import type { Journal } from './journal.ts'
-import { decodeFrozen, encodeJson } from './json.ts'
+import { decodeFrozen, encodeJson } from './values/json.ts'
 import { reportedOf, type LiveTask } from './live-task.ts'
 
 const MAX_EVENT_NAME_CHARS = 128

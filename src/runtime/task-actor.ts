@@ -35,8 +35,8 @@ import type { Budgets } from './budgets.ts'
 import { createCallers, type Callers } from './callers.ts'
 import type { Counters } from './counters.ts'
 import { finalDataOf, keepResult, outboxOf } from './endings.ts'
-import { createFailure, toFailure } from './failure.ts'
-import type { Inboxes } from './inboxes.ts'
+import { createFailure, toFailure } from './values/failure.ts'
+import type { Inboxes } from './messages/inboxes.ts'
 import type { Journal } from './journal.ts'
 import {
   attemptOf,
@@ -57,7 +57,7 @@ import { createStopping, type Stopping } from './stopping.ts'
 import { toStoredRecord } from './stored-record.ts'
 import type { SupervisorActor } from './supervisor-actor.ts'
 import { childrenOf, type TreeIndex } from './tree-index.ts'
-import type { Turns } from './turns.ts'
+import type { Turns } from './turns/turns.ts'
 import { callCode } from './user-code.ts'
 
 /** Code that starts a task has that task's code on its own stack, this deep at most; deeper, code waits for its turn. */

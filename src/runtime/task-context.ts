@@ -9,9 +9,9 @@ import type { RunCall, RunOutcome, SpawnCall, TaskHandle } from '../ports/task-h
 import type { TaskUsage } from '../ports/task-record.ts'
 import type { AskOptions, ProgressReport, Tool, TaskContext } from '../ports/tool.ts'
 import { leftIn } from './budgets.ts'
-import type { Inboxes } from './inboxes.ts'
+import type { Inboxes } from './messages/inboxes.ts'
 import { currentCauseOf, isStopping, type Attempt, type LiveTask } from './live-task.ts'
-import type { Messages } from './messages.ts'
+import type { Messages } from './messages/messages.ts'
 import type { QuestionDesk } from './questions.ts'
 import type { Reports } from './reports.ts'
 

@@ -12,9 +12,9 @@ import type { Hub } from '../events/hub.ts'
 import type { Deadlines } from '../ports/deadlines.ts'
 import type { StoredRecord } from '../ports/task-record.ts'
 import type { TaskStore } from '../ports/task-store.ts'
-import { dependsOn } from './depends-on.ts'
+import { dependsOn } from './turns/depends-on.ts'
 import type { LiveTask } from './live-task.ts'
-import type { Turns } from './turns.ts'
+import type { Turns } from './turns/turns.ts'
 
 export interface Wait {
   readonly waitMs: number

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test, vi } from 'vitest'
-import { stringifyWithin } from '../../src/runtime/bounded-json.ts'
-import { encodeJson } from '../../src/runtime/json.ts'
+import { stringifyWithin } from '../../src/runtime/values/bounded-json.ts'
+import { encodeJson } from '../../src/runtime/values/json.ts'
 
 /** Values of every kind that `JSON.stringify` takes, those among them that it writes in a way of its own. */
 const written = fc.letrec<{ value: unknown; leaf: unknown }>((tie) => ({

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { cutResult } from '../../src/runtime/cut-result.ts'
+import { cutResult } from '../../src/runtime/values/cut-result.ts'
 
 /** Every kind of character that JSON or UTF-8 writes in a way of its own, halves of pairs among them. */
 const character = fc.oneof(

@@ -1,7 +1,7 @@
 import type { TaskMessage } from 'outlive'
 import { expect, test } from 'vitest'
 import { createCounters } from '../../src/runtime/counters.ts'
-import { createOwnerDesks } from '../../src/runtime/owner-desks.ts'
+import { createOwnerDesks } from '../../src/runtime/messages/owner-desks.ts'
 
 const MIB = 1024 * 1024
 const LIMITS = { maxMessages: 1_000, maxBytes: 64 * MIB }

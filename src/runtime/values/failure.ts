@@ -1,6 +1,6 @@
 /** Errors of any kind as capped plain data. Nothing a tool throws can break or flood what keeps it. */
-import type { FailureCode, TaskFailure } from '../../machines/vocabulary.ts'
-import { capText } from '../kept-text.ts'
+import type { FailureCode, TaskFailure } from '../../../machines/vocabulary.ts'
+import { capText } from '../../kept-text.ts'
 import { stringifyWithin } from './bounded-json.ts'
 import { decodeFrozen } from './json.ts'
 

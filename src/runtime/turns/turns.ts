@@ -2,10 +2,10 @@
  * When an admitted task may run: once it holds the key it asked for, and then a slot. Most ask for no key where nothing
  * is limited; they run at once.
  */
-import type { Deadlines } from '../ports/deadlines.ts'
-import { inItsContext } from './ambient.ts'
+import type { Deadlines } from '../../ports/deadlines.ts'
+import { inItsContext } from '../ambient.ts'
 import type { Keys } from './keys.ts'
-import type { LiveTask, Place } from './live-task.ts'
+import type { LiveTask, Place } from '../live-task.ts'
 import type { Slots } from './slots.ts'
 
 export interface Turns {

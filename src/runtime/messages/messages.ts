@@ -4,19 +4,19 @@
  * 1. What is sent is copied as JSON and bounded. It is in an inbox, or its sender gets an error.
  * 2. A task's code reaches its parent, its children and their like through its context, and nobody else.
  */
-import { TaskError, TaskNotFoundError } from '../errors.ts'
-import type { InboxLimits } from '../../machines/policies/inbox.ts'
-import { badOption, checkOptionNames } from '../options.ts'
-import type { Clock } from '../ports/clock.ts'
-import type { IdSource } from '../ports/id-source.ts'
-import type { DeadLetter, MessageSender, QuestionMessage, SendReceipt, TaskMessage } from '../ports/message.ts'
-import type { Counters } from './counters.ts'
+import { TaskError, TaskNotFoundError } from '../../errors.ts'
+import type { InboxLimits } from '../../../machines/policies/inbox.ts'
+import { badOption, checkOptionNames } from '../../options.ts'
+import type { Clock } from '../../ports/clock.ts'
+import type { IdSource } from '../../ports/id-source.ts'
+import type { DeadLetter, MessageSender, QuestionMessage, SendReceipt, TaskMessage } from '../../ports/message.ts'
+import type { Counters } from '../counters.ts'
 import type { Inboxes, Letter } from './inboxes.ts'
-import { decodeFrozen, encodeJson } from './json.ts'
-import { parentOf, type LiveTask, type TreeNode } from './live-task.ts'
+import { decodeFrozen, encodeJson } from '../values/json.ts'
+import { parentOf, type LiveTask, type TreeNode } from '../live-task.ts'
 import type { OwnerDesks } from './owner-desks.ts'
 import { senderOf } from './question-message.ts'
-import { childrenOf } from './tree-index.ts'
+import { childrenOf } from '../tree-index.ts'
 
 const MAX_MESSAGE_BYTES = 64 * 1024
 /** A hint for senders who found an inbox full, in milliseconds. */

@@ -10,13 +10,13 @@
  * 2. A task never waits for a key whose holder needs the end of that task, or of one above it: it is refused.
  * 3. Who waits is told once that it holds the key, or leaves by its end.
  */
-import { decideBusyKey } from '../../machines/policies/busy-key.ts'
-import { TaskError } from '../errors.ts'
-import type { Deadlines, Moment } from '../ports/deadlines.ts'
-import type { Claim } from '../ports/task-store.ts'
+import { decideBusyKey } from '../../../machines/policies/busy-key.ts'
+import { TaskError } from '../../errors.ts'
+import type { Deadlines, Moment } from '../../ports/deadlines.ts'
+import type { Claim } from '../../ports/task-store.ts'
 import { dependsOn } from './depends-on.ts'
-import type { Journal } from './journal.ts'
-import type { KeyWish, LiveTask } from './live-task.ts'
+import type { Journal } from '../journal.ts'
+import type { KeyWish, LiveTask } from '../live-task.ts'
 
 /** How often a claim that another process holds is tried again, in milliseconds. */
 const RETRY_CLAIM_MS = 2_000

@@ -9,23 +9,23 @@
  * 3. What a reader has left behind, and what a callback threw on, is in the inbox again.
  * 4. A callback is called once for all that came until nothing more came for a while, and never twice at a time.
  */
-import { decideWakeAt } from '../../machines/policies/inbox.ts'
-import { onAbort } from '../abort-listeners.ts'
-import { toDigest } from '../delivery/model-messages.ts'
-import { TaskError, WaitTimeoutError } from '../errors.ts'
-import type { Hub } from '../events/hub.ts'
-import { toTaskRecord } from '../events/task-event-view.ts'
-import type { Clock } from '../ports/clock.ts'
-import type { Deadlines, Moment } from '../ports/deadlines.ts'
-import type { DigestOptions, OwnerNews } from '../ports/inbox.ts'
-import type { OwnerMessage } from '../ports/message.ts'
-import { isFinalEventType, type TaskEventData } from '../ports/task-event.ts'
-import type { StoredRecord } from '../ports/task-record.ts'
-import type { FeedEntry, TaskStore } from '../ports/task-store.ts'
+import { decideWakeAt } from '../../../machines/policies/inbox.ts'
+import { onAbort } from '../../abort-listeners.ts'
+import { toDigest } from '../../delivery/model-messages.ts'
+import { TaskError, WaitTimeoutError } from '../../errors.ts'
+import type { Hub } from '../../events/hub.ts'
+import { toTaskRecord } from '../../events/task-event-view.ts'
+import type { Clock } from '../../ports/clock.ts'
+import type { Deadlines, Moment } from '../../ports/deadlines.ts'
+import type { DigestOptions, OwnerNews } from '../../ports/inbox.ts'
+import type { OwnerMessage } from '../../ports/message.ts'
+import { isFinalEventType, type TaskEventData } from '../../ports/task-event.ts'
+import type { StoredRecord } from '../../ports/task-record.ts'
+import type { FeedEntry, TaskStore } from '../../ports/task-store.ts'
 import type { OwnerDesk, OwnerDesks } from './owner-desks.ts'
 import { senderOf, toQuestionMessage } from './question-message.ts'
-import type { Turns } from './turns.ts'
-import type { Wait } from './waits.ts'
+import type { Turns } from '../turns/turns.ts'
+import type { Wait } from '../waits.ts'
 
 const PAGE = 100
 const MAX_AT_ONCE = 1_000

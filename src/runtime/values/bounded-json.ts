@@ -9,7 +9,7 @@
  * 2. Only what is certainly too large is given up early. Everything else is written whole and judged by its bytes.
  * 3. To give a value up takes no more than to write the largest that is kept, whatever its size.
  */
-import { messageOf } from '../errors.ts'
+import { messageOf } from '../../errors.ts'
 import { leastBytes, leastBytesBelow, leastBytesOfBuffer } from './least-json-bytes.ts'
 
 export type BoundedJson =

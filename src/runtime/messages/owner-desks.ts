@@ -6,9 +6,9 @@
  * 2. All desks together are bounded: beyond that the one that was used longest ago goes, unless somebody reads there.
  * 3. Whatever goes unread is counted.
  */
-import { hasRoom, type InboxLimits } from '../../machines/policies/inbox.ts'
-import type { DeadLetter, OwnerMessage, TaskMessage } from '../ports/message.ts'
-import type { Counters } from './counters.ts'
+import { hasRoom, type InboxLimits } from '../../../machines/policies/inbox.ts'
+import type { DeadLetter, OwnerMessage, TaskMessage } from '../../ports/message.ts'
+import type { Counters } from '../counters.ts'
 
 const MAX_DESKS = 10_000
 const MAX_BYTES = 64 * 1024 * 1024

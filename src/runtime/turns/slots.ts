@@ -11,12 +11,12 @@
  * 3. Each attempt has a place of its own: what lent the slot of one has no say in that of the next.
  * 4. Where nothing is limited a task has no place here, and costs nothing.
  */
-import type { AdmissionLimits } from '../../machines/policies/admission.ts'
-import type { Clock } from '../ports/clock.ts'
-import { inItsContext } from './ambient.ts'
+import type { AdmissionLimits } from '../../../machines/policies/admission.ts'
+import type { Clock } from '../../ports/clock.ts'
+import { inItsContext } from '../ambient.ts'
 import { createFairQueue } from './fair-queue.ts'
-import type { LiveTask, Place } from './live-task.ts'
-import { createSlices } from './slices.ts'
+import type { LiveTask, Place } from '../live-task.ts'
+import { createSlices } from '../slices.ts'
 
 /** A few milliseconds of work. */
 const STARTS_PER_SLICE = 1_000

@@ -1,6 +1,6 @@
 /** A question as a message to whoever may answer it. */
-import type { MessageSender, QuestionMessage } from '../ports/message.ts'
-import type { OpenQuestion } from '../ports/task-record.ts'
+import type { MessageSender, QuestionMessage } from '../../ports/message.ts'
+import type { OpenQuestion } from '../../ports/task-record.ts'
 
 /** A task as the sender of a message. */
 export function senderOf(taskId: string, name: string | undefined): MessageSender {

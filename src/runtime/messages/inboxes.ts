@@ -9,17 +9,17 @@
  * 3. A stop releases those who wait at once, and so does the end of the code.
  * 4. While code waits here its slot is lent.
  */
-import { hasRoom, type InboxLimits } from '../../machines/policies/inbox.ts'
-import { onAbort } from '../abort-listeners.ts'
-import { TaskError, TaskStoppedError, WaitTimeoutError } from '../errors.ts'
-import { checkWaitOptions } from '../options.ts'
-import type { Deadlines, Moment } from '../ports/deadlines.ts'
-import type { TaskInbox } from '../ports/inbox.ts'
-import type { TaskMessage } from '../ports/message.ts'
-import type { WaitOptions } from '../ports/task-handle.ts'
-import type { Journal } from './journal.ts'
-import { currentCauseOf, hasEnded, isStopping, rareOf, type LiveInbox, type LiveTask } from './live-task.ts'
-import type { Turns } from './turns.ts'
+import { hasRoom, type InboxLimits } from '../../../machines/policies/inbox.ts'
+import { onAbort } from '../../abort-listeners.ts'
+import { TaskError, TaskStoppedError, WaitTimeoutError } from '../../errors.ts'
+import { checkWaitOptions } from '../../options.ts'
+import type { Deadlines, Moment } from '../../ports/deadlines.ts'
+import type { TaskInbox } from '../../ports/inbox.ts'
+import type { TaskMessage } from '../../ports/message.ts'
+import type { WaitOptions } from '../../ports/task-handle.ts'
+import type { Journal } from '../journal.ts'
+import { currentCauseOf, hasEnded, isStopping, rareOf, type LiveInbox, type LiveTask } from '../live-task.ts'
+import type { Turns } from '../turns/turns.ts'
 
 /** A hint for senders who found an inbox full, in milliseconds. */
 const RETRY_AFTER_MS = 1_000
