@@ -66,6 +66,7 @@ export function memoise<TMachine extends AnyStateMachine>(machine: TMachine): TM
     return shape === undefined ? snapshot : enter(shape, snapshot.context)
   }
 
+  // `Object.create` gives `any`: what it makes inherits everything from the machine, so it is one.
   const logic: AnyStateMachine = Object.create(machine) as AnyStateMachine
   const initial = walk(machine, addShape)
 
@@ -216,5 +217,6 @@ function createIdleScope(): AnyActorScope {
     actionExecutor: nothing,
     system: { _sendInspectionEvent: nothing, scheduler: { schedule: nothing, cancel: nothing, cancelAll: nothing } },
   }
+  // The type asks for a whole actor system, which a step without actions never touches.
   return scope as unknown as AnyActorScope
 }

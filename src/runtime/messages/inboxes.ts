@@ -10,16 +10,16 @@
  * 4. While code waits here its slot is lent.
  */
 import { hasRoom, type InboxLimits } from '../../../machines/policies/inbox.ts'
-import { onAbort } from '../../abort-listeners.ts'
-import { TaskError, TaskStoppedError, WaitTimeoutError } from '../../errors.ts'
+import { TaskError, TaskStoppedError } from '../../errors.ts'
 import { checkWaitOptions } from '../../options.ts'
-import type { Deadlines, Moment } from '../../ports/deadlines.ts'
+import type { Deadlines } from '../../ports/deadlines.ts'
 import type { TaskInbox } from '../../ports/inbox.ts'
 import type { TaskMessage } from '../../ports/message.ts'
 import type { WaitOptions } from '../../ports/task-handle.ts'
 import type { Journal } from '../journal.ts'
 import { currentCauseOf, hasEnded, isStopping, rareOf, type LiveInbox, type LiveTask } from '../live-task.ts'
 import type { Turns } from '../turns/turns.ts'
+import { waitForMessage } from './wait-for-message.ts'
 
 /** A hint for senders who found an inbox full, in milliseconds. */
 const RETRY_AFTER_MS = 1_000
@@ -90,40 +90,17 @@ export function createInboxes(parts: {
     return leave
   }
 
-  const receive = (task: LiveTask, options: WaitOptions | undefined, isOver: () => boolean): Promise<TaskMessage> =>
-    new Promise((resolve, reject) => {
-      const { waitMs, signal } = checkWaitOptions(options, parts.waitMs)
-      signal?.throwIfAborted()
-      const closed = closedError(task, isOver())
-      if (closed !== undefined) throw closed
-      const ready = take(task)
-      if (ready !== undefined) return resolve(ready)
-      let patience: Moment | undefined
-      const undo = (): void => {
-        patience?.disarm()
-        stopListening()
-      }
-      const leave = wait(
-        task,
-        (message) => {
-          undo()
-          resolve(message)
-        },
-        (error) => {
-          undo()
-          reject(error)
-        },
-      )
-      const giveUp = (reason: unknown): void => {
-        undo()
-        leave()
-        reject(reason as Error)
-      }
-      const stopListening = onAbort(signal, giveUp)
-      if (waitMs !== Infinity) {
-        patience = deadlines.after(waitMs, () => giveUp(new WaitTimeoutError(waitMs)), undefined)
-      }
-    })
+  const receive = async (
+    task: LiveTask,
+    options: WaitOptions | undefined,
+    isOver: () => boolean,
+  ): Promise<TaskMessage> => {
+    const limits = checkWaitOptions(options, parts.waitMs)
+    limits.signal?.throwIfAborted()
+    const closed = closedError(task, isOver())
+    if (closed !== undefined) throw closed
+    return take(task) ?? waitForMessage(deadlines, limits, (give, refuse) => wait(task, give, refuse))
+  }
 
   const iterate = (task: LiveTask, isOver: () => boolean): AsyncIterableIterator<TaskMessage> => {
     const done = { done: true, value: undefined } as const

@@ -10,9 +10,8 @@
  * 4. A callback is called once for all that came until nothing more came for a while, and never twice at a time.
  */
 import { decideWakeAt } from '../../../machines/policies/inbox.ts'
-import { onAbort } from '../../abort-listeners.ts'
 import { toDigest } from '../../delivery/model-messages.ts'
-import { TaskError, WaitTimeoutError } from '../../errors.ts'
+import { TaskError } from '../../errors.ts'
 import type { Hub } from '../../events/hub.ts'
 import { toTaskRecord } from '../../events/task-event-view.ts'
 import type { Clock } from '../../ports/clock.ts'
@@ -26,6 +25,7 @@ import type { OwnerDesk, OwnerDesks } from './owner-desks.ts'
 import { senderOf, toQuestionMessage } from './question-message.ts'
 import type { Turns } from '../turns/turns.ts'
 import type { Wait } from '../waits.ts'
+import { waitForMessage } from './wait-for-message.ts'
 
 const PAGE = 100
 const MAX_AT_ONCE = 1_000
@@ -242,38 +242,15 @@ export function createOwnerInboxes(parts: {
   return {
     read,
 
-    receive: (owner, { waitMs, signal, waiter }) =>
-      new Promise((resolve, reject) => {
-        signal?.throwIfAborted()
-        let patience: Moment | undefined
-        let stopListening = (): void => undefined
-        const undo = (): void => {
-          patience?.disarm()
-          stopListening()
-          if (waiter !== undefined) turns.takeBack(waiter, lent)
-        }
-        const lent = waiter && turns.lend(waiter)
-        const leave = read(
-          owner,
-          (message) => {
-            undo()
-            resolve(message)
-          },
-          (error) => {
-            undo()
-            reject(error)
-          },
-        )
-        const giveUp = (reason: unknown): void => {
-          undo()
-          leave()
-          reject(reason as Error)
-        }
-        stopListening = onAbort(signal, giveUp)
-        if (waitMs !== Infinity) {
-          patience = deadlines.after(waitMs, () => giveUp(new WaitTimeoutError(waitMs)), undefined)
-        }
-      }),
+    async receive(owner, { waiter, ...limits }) {
+      limits.signal?.throwIfAborted()
+      const lent = waiter && turns.lend(waiter)
+      try {
+        return await waitForMessage(deadlines, limits, (give, refuse) => read(owner, give, refuse))
+      } finally {
+        if (waiter !== undefined) turns.takeBack(waiter, lent)
+      }
+    },
 
     drain: (owner) => inTurn(owner, () => takeAll(desks.require(owner))),
 
