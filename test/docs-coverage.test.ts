@@ -5,7 +5,7 @@ import { REPOSITORY } from './support/repository.ts'
 import { readTestTitles } from './support/test-titles.ts'
 
 /** The behaviours that have to hold, as ranges of row numbers. */
-const ROWS = '1-7, 9-45, 59, 66, 68-76'
+const ROWS = '1-45, 59, 66, 68-77, 79'
 
 const rows = readFileSync(join(REPOSITORY, 'docs/coverage.md'), 'utf8')
   .split('\n')
