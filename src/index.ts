@@ -81,8 +81,12 @@ export type {
   TaskRecord,
   TaskUsage,
 } from './ports/task-record.ts'
+export { groupCommits, type CommitGroupsOptions } from './commit-groups.ts'
+export type { Awaitable } from './ports/awaitable.ts'
+export { ORDER_KEPT_MS, type ClusterStore, type DeadNode, type Order, type StoreHint } from './ports/cluster-store.ts'
 export type {
-  Awaitable,
+  Attachment,
+  AttachmentKind,
   Claim,
   Commit,
   CommitReply,

@@ -104,6 +104,7 @@ const STORE_METHODS = [
   'readFeed',
   'lastPosition',
   'claimedBy',
+  'readAttachment',
   'readOutbox',
   'settleDelivery',
   'prune',

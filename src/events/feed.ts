@@ -18,7 +18,8 @@ import type { Deadlines } from '../ports/deadlines.ts'
 import type { StreamGap, StreamItem, TaskEvent } from '../ports/task-event.ts'
 import { isFinalEventType } from '../ports/task-event.ts'
 import type { TaskRecord } from '../ports/task-record.ts'
-import type { Awaitable, FeedEntry, FeedPage } from '../ports/task-store.ts'
+import type { Awaitable } from '../ports/awaitable.ts'
+import type { FeedEntry, FeedPage } from '../ports/task-store.ts'
 import type { Publication, PublicationListener } from './hub.ts'
 
 const PAGE_SIZE = 256

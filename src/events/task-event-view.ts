@@ -32,7 +32,7 @@ export function toTaskEvent(entry: FeedEntry, cursor: string | undefined): TaskE
 
 /** A record as its owner sees it. */
 export function toTaskRecord(stored: StoredRecord, durability: Durability): TaskRecord {
-  const { version: _version, lastSeq: _lastSeq, resultJson, policy: _policy, ...rest } = stored
+  const { version: _version, lastSeq: _lastSeq, node: _node, resultJson, policy: _policy, ...rest } = stored
   const view: Mutable<TaskRecord> = { ...rest, persisted: durability !== 'memory' }
   if (stored.status !== 'completed' && resultJson !== undefined) view.partial = JSON.parse(resultJson)
   return Object.freeze(view)

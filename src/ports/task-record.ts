@@ -105,7 +105,9 @@ export interface StoredRecord extends Omit<TaskRecord, 'persisted' | 'partial'> 
   readonly version: number
   /** The sequence number of the last event. */
   readonly lastSeq: number
-  /** The result or the partial result, as JSON; absent when there is no value. */
+  /** Who runs it, or ran it at its end; absent where one process at a time has the store. */
+  readonly node?: string
+  /** The result or the partial result, as JSON; absent when there is no value, or when it is attached. */
   readonly resultJson?: string
   /** Of a call with a dedupe key: tells its tool and input from others. */
   readonly inputDigest?: string

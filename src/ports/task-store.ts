@@ -2,23 +2,24 @@
  * Where tasks of record are kept.
  *
  * 1. `commit` is atomic: everything in it is kept, or nothing is.
- * 2. A commit whose `id` was committed before changes nothing and gets its first answer again.
+ * 2. A commit with the `id` of its task's last one changes nothing and gets that one's answer again.
  * 3. `version` of a record rises by one with each commit; a commit that expects another version or a newer epoch is
  *    `stale` and changes nothing.
  * 4. The events of one owner get consecutive positions in the order of their commits, and so do the events of all.
  * 5. Of a commit whose claims are not all free, nothing is kept.
- * 6. A method may answer at once or with a promise.
+ * 6. A commit whose record has ended frees the claims of its task, except those of kind `dedupe`.
+ * 7. A method may answer at once or with a promise.
  */
 import type { RetentionPolicy } from '../../machines/policies/retention.ts'
 import type { TaskStatus } from '../../machines/vocabulary.ts'
+import type { Awaitable } from './awaitable.ts'
+import type { ClusterStore } from './cluster-store.ts'
 import type { StoredEvent } from './task-event.ts'
 import type { Durability, StoredRecord } from './task-record.ts'
 
-export type Awaitable<T> = T | Promise<T>
-
 /**
- * Something that at most one task of an owner holds. A claim of kind `name` or `concurrency` is released by a commit;
- * one of kind `dedupe` stays until its task is dropped.
+ * Something that at most one task of an owner holds. A claim of kind `name` or `concurrency` is free again with the end of
+ * its task; one of kind `dedupe` stays until its task is dropped.
  */
 export interface Claim {
   readonly owner: string
@@ -39,6 +40,17 @@ export interface OutboxEntry {
   readonly error?: string
 }
 
+/**
+ * A large value that is kept beside the record of its task, as long as that, and is read only when it is asked for:
+ * what the task was called with, or what it returned when that is larger than a record may be.
+ */
+export interface Attachment {
+  readonly kind: AttachmentKind
+  readonly json: string
+}
+
+export type AttachmentKind = 'input' | 'result'
+
 export interface Commit {
   readonly id: string
   /** Version 0 means that the record must not exist yet. */
@@ -49,7 +61,8 @@ export interface Commit {
   readonly trimTo: number
   readonly outbox: readonly OutboxEntry[]
   readonly claims: readonly Claim[]
-  readonly releases: readonly Claim[]
+  /** Each kind is attached once in the life of a task. */
+  readonly attachments: readonly Attachment[]
 }
 
 export type CommitReply =
@@ -90,6 +103,8 @@ export interface ListQuery {
   readonly name?: string
   readonly conversation?: string
   readonly runId?: string
+  /** The node that runs the task, or ran it at its end. */
+  readonly node?: string
   /** The place of the last record of the page before. */
   readonly after?: number
   readonly limit: number
@@ -105,6 +120,13 @@ export interface TaskStore {
   readonly durability: Durability
   /** Made anew each time the log starts from nothing. Cursors of another incarnation are void. */
   readonly incarnation: string
+  /** Absent where one process at a time has the store. */
+  readonly cluster?: ClusterStore
+  /**
+   * Makes the store ready and gives what its host should know about it, a sentence each. Called once, before everything
+   * else. Absent where nothing has to be done.
+   */
+  open?(): Awaitable<readonly string[]>
   commit(commit: Commit): Awaitable<CommitReply>
   read(taskId: string): Awaitable<StoredRecord | undefined>
   /** In the order of creation. */
@@ -117,14 +139,15 @@ export interface TaskStore {
   }): Awaitable<readonly FeedEntry[]>
   /** Absent owner: the feed over all. */
   readFeed(read: { readonly owner?: string; readonly after: number; readonly limit: number }): Awaitable<FeedPage>
-  /** The last position of a feed, 0 when it is empty. */
+  /** The last position that was given out in a feed, 0 when none was. */
   lastPosition(owner: string | undefined): Awaitable<number>
   /** The id of the task that holds a claim. */
   claimedBy(claim: Claim): Awaitable<string | undefined>
+  readAttachment(taskId: string, kind: AttachmentKind): Awaitable<string | undefined>
   readOutbox(taskId: string): Awaitable<readonly OutboxEntry[]>
   settleDelivery(entry: OutboxEntry): Awaitable<void>
   /**
-   * Drops finished tasks beyond the limits, oldest first, with their events, at most `maxEvicted` of them. Says how many
+   * Drops finished tasks beyond the limits, oldest first, with all that is kept of them, at most `maxEvicted` of them. Says how many
    * went and when to come back.
    */
   prune(limits: RetentionPolicy & { readonly now: number; readonly maxEvicted: number }): Awaitable<PruneReply>

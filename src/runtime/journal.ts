@@ -62,7 +62,7 @@ export interface Journal {
   append<Type extends TaskEventType>(task: LiveTask, type: Type, data: TaskEventData[Type], chars?: number): void
   /** As `append`, but written a turn later at the earliest need: the end that mostly follows is in the same commit. */
   appendSoon<Type extends TaskEventType>(task: LiveTask, type: Type, data: TaskEventData[Type]): void
-  /** As `append`, for the event of the end: names are released and deliveries requested in the same commit. */
+  /** As `append`, for the event of the end: deliveries are requested in the same commit. */
   appendFinal<Type extends TaskEventType>(
     task: LiveTask,
     type: Type,
@@ -79,7 +79,7 @@ export interface Journal {
   onCommitted(listener: (commit: Commit) => void): void
 }
 
-/** Most commits have no claims, releases and deliveries, and most first events no data: they share that they have none. */
+/** Most commits have no claims, attachments and deliveries, and most first events no data: they share that they have none. */
 const NONE: readonly never[] = Object.freeze([])
 const NO_DATA = Object.freeze({})
 const ADMITTED: AdmissionAnswer = Object.freeze({ kind: 'admitted' })
@@ -172,13 +172,13 @@ export function createJournal(parts: {
       trimTo: log.trimTo,
       outbox: log.outbox,
       claims: log.claims,
-      releases: log.releases,
+      attachments: log.attachments,
     }
     log.isInFlight = true
     log.pending = undefined
     log.outbox = NONE
     log.claims = NONE
-    log.releases = NONE
+    log.attachments = NONE
     log.trimTo = 0
     appended.push({ commit, onReply: (reply) => finish(task, log, commit, reply) })
   }
@@ -187,10 +187,9 @@ export function createJournal(parts: {
   const putBack = (log: TaskLog, commit: Commit, taken: Claim): void => {
     if (commit.events.length > 0) log.pending = [...commit.events, ...(log.pending ?? [])]
     if (commit.outbox.length > 0) log.outbox = commit.outbox
-    if (commit.releases.length > 0) log.releases = commit.releases
+    if (commit.attachments.length > 0) log.attachments = commit.attachments
     log.trimTo = Math.max(log.trimTo, commit.trimTo)
     log.claims = commit.claims.filter((claim) => claim !== taken)
-    log.held = log.held.filter((claim) => claim !== taken)
   }
 
   const answerClaim = (log: TaskLog, isGranted: boolean): void => {
@@ -263,8 +262,7 @@ export function createJournal(parts: {
       pending,
       outbox: NONE,
       claims,
-      releases: NONE,
-      held: claims,
+      attachments: NONE,
       onClaim: undefined,
       trimTo: 0,
       committed: undefined,
@@ -367,7 +365,6 @@ export function createJournal(parts: {
       const { log } = task
       if (log === undefined || log.refusal !== undefined) return onClaim(false)
       log.claims = [...log.claims, claim]
-      log.held = [...log.held, claim]
       log.onClaim = onClaim
       flush(task, log)
     },
@@ -377,11 +374,7 @@ export function createJournal(parts: {
 
     appendFinal(task, type, data, outbox) {
       const { log } = task
-      if (log !== undefined) {
-        log.outbox = outbox
-        // Twins of a dedupe key find the ended task by it.
-        if (log.held.length > 0) log.releases = log.held.filter(({ kind }) => kind !== 'dedupe')
-      }
+      if (log !== undefined) log.outbox = outbox
       append(task, type, data)
     },
 

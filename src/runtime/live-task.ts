@@ -33,7 +33,7 @@ import type { TaskMessage } from '../ports/message.ts'
 import type { RunOutcome } from '../ports/task-handle.ts'
 import type { StoredEvent } from '../ports/task-event.ts'
 import type { OpenQuestion, StoredPolicy, StoredRecord, TaskProgress, TaskUsage } from '../ports/task-record.ts'
-import type { Claim, CommitReply, OutboxEntry } from '../ports/task-store.ts'
+import type { Attachment, Claim, CommitReply, OutboxEntry } from '../ports/task-store.ts'
 import type { ToolFunction } from '../ports/tool.ts'
 import type { CheckedRetry } from '../tool.ts'
 import type { KeptResult } from './values/cut-result.ts'
@@ -198,9 +198,7 @@ export interface TaskLog {
   pending: StoredEvent[] | undefined
   outbox: readonly OutboxEntry[]
   claims: readonly Claim[]
-  releases: readonly Claim[]
-  /** What the task has claimed, or is about to, and gives back with its end. */
-  held: readonly Claim[]
+  attachments: readonly Attachment[]
   /** Told whether the store has granted the `concurrency` claim on its way. Without it, a claim that is taken is the
    * end of the task. */
   onClaim: ((isGranted: boolean) => void) | undefined

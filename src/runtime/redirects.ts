@@ -55,7 +55,7 @@ export function createRedirects(parts: {
           trimTo: 0,
           outbox: [entry],
           claims: [],
-          releases: [],
+          attachments: [],
         })
         if (reply.kind === 'committed') return parts.deliver(next, [entry])
         record = await store.read(taskId)

@@ -11,7 +11,8 @@
 import { backoffDelayMs, type BackoffPolicy } from '../../machines/policies/backoff.ts'
 import type { Deadlines } from '../ports/deadlines.ts'
 import type { Logger } from '../ports/logger.ts'
-import type { Awaitable, Commit, CommitReply, TaskStore } from '../ports/task-store.ts'
+import type { Awaitable } from '../ports/awaitable.ts'
+import type { Commit, CommitReply, TaskStore } from '../ports/task-store.ts'
 import type { Counters } from './counters.ts'
 
 const BACKOFF: BackoffPolicy = { baseMs: 50, factor: 2, maxMs: 5_000, jitter: 'full' }

@@ -3,5 +3,7 @@ export { controllableTool, type ControllableTool, type ToolCall } from './contro
 export { lateStore, type LateStore } from './late-store.ts'
 export { createManualClock, passTurns, type ManualClock } from './manual-clock.ts'
 export { sequentialIds } from './sequential-ids.ts'
-export { STORE_CONTRACT, type StoreContractCase } from './store-contract.ts'
+export { CLUSTER_CONTRACT } from './cluster-contract.ts'
+export type { StoreContractCase } from './contract-case.ts'
+export { STORE_CONTRACT } from './store-contract.ts'
 export { verifyLog, type LawBreach, type VerifyOptions } from './verify-log.ts'

@@ -2,7 +2,9 @@
  * A store that answers late and out of order: what a database over a network does, without the network. Every call takes
  * effect after some turns of the loop and is answered after some more, both drawn from the given randomness.
  */
-import type { Awaitable, TaskStore } from '../ports/task-store.ts'
+import type { ClusterStore } from '../ports/cluster-store.ts'
+import type { Awaitable } from '../ports/awaitable.ts'
+import type { TaskStore } from '../ports/task-store.ts'
 
 const MAX_TURNS = 4
 
@@ -31,9 +33,23 @@ export function lateStore(inner: TaskStore, random01: () => number): LateStore {
     }
   }
 
+  const lateCluster = (cluster: ClusterStore): ClusterStore => ({
+    join: (lease) => late(() => cluster.join(lease)),
+    renew: (lease) => late(() => cluster.renew(lease)),
+    leave: (leaver) => late(() => cluster.leave(leaver)),
+    sweep: (at) => late(() => cluster.sweep(at)),
+    forget: (node) => late(() => cluster.forget(node)),
+    sendOrder: (order) => late(() => cluster.sendOrder(order)),
+    readOrders: (read) => late(() => cluster.readOrders(read)),
+    replyTo: (reply) => late(() => cluster.replyTo(reply)),
+    readReply: (orderId) => late(() => cluster.readReply(orderId)),
+    watch: (onHint) => cluster.watch((hint) => void passSome().then(() => onHint(hint))),
+  })
+
   return {
     durability: inner.durability,
     incarnation: inner.incarnation,
+    ...(inner.cluster === undefined ? {} : { cluster: lateCluster(inner.cluster) }),
     commit: (commit) => late(() => inner.commit(commit)),
     read: (taskId) => late(() => inner.read(taskId)),
     list: (query) => late(() => inner.list(query)),
@@ -42,6 +58,7 @@ export function lateStore(inner: TaskStore, random01: () => number): LateStore {
     readFeed: (read) => late(() => inner.readFeed(read)),
     lastPosition: (owner) => late(() => inner.lastPosition(owner)),
     claimedBy: (claim) => late(() => inner.claimedBy(claim)),
+    readAttachment: (taskId, kind) => late(() => inner.readAttachment(taskId, kind)),
     readOutbox: (taskId) => late(() => inner.readOutbox(taskId)),
     settleDelivery: (entry) => late(() => inner.settleDelivery(entry)),
     prune: (limits) => late(() => inner.prune(limits)),

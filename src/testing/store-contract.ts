@@ -7,83 +7,11 @@
 import assert from 'node:assert/strict'
 import type { TaskEventType } from '../ports/task-event.ts'
 import type { StoredRecord } from '../ports/task-record.ts'
-import type { Awaitable, Commit, CommitReply, OutboxEntry, TaskStore } from '../ports/task-store.ts'
+import type { Commit, OutboxEntry, TaskStore } from '../ports/task-store.ts'
+import { BASE_AT, commit, commitOf, contract, recordOf, seqsOf, type StoreContractCase } from './contract-case.ts'
 
-export interface StoreContractCase {
-  readonly title: string
-  run(createStore: () => Awaitable<TaskStore>): Promise<void>
-}
-
-const BASE_AT = 1_000_000
 /** What pruning keeps, unless a case says otherwise. */
 const POLICY = { maxFinished: 3, maxFinishedBytes: 1_000, finishedMs: 1_000, maxEvicted: 100 }
-
-function recordOf(taskId: string, fields: Partial<StoredRecord> = {}): StoredRecord {
-  return {
-    taskId,
-    tool: 'tool',
-    owner: 'ann',
-    rootId: taskId,
-    depth: 0,
-    status: 'running',
-    caller: 'detached',
-    attempt: 1,
-    epoch: 1,
-    createdAt: BASE_AT,
-    targets: [],
-    version: 1,
-    lastSeq: 1,
-    policy: { timeoutMs: 1_000, onParentEnd: 'wait', onChildFailure: 'isolate' },
-    ...fields,
-  }
-}
-
-/** The commit that brings a task to a record, with an event for each of its numbers after `fromSeq`. */
-function commitOf(
-  record: StoredRecord,
-  fields: Partial<Commit> & { readonly types?: readonly TaskEventType[] } = {},
-): Commit {
-  const { types = ['task.queued'], ...rest } = fields
-  return {
-    id: `${record.taskId}:${record.version}`,
-    expect: { version: record.version - 1, epoch: record.epoch },
-    record,
-    events: types.map((type, index) => ({
-      seq: record.lastSeq - types.length + 1 + index,
-      type,
-      at: BASE_AT,
-      epoch: record.epoch,
-      data: type === 'task.output' ? { chunk: 'x' } : {},
-    })) as Commit['events'],
-    trimTo: 0,
-    outbox: [],
-    claims: [],
-    releases: [],
-    ...rest,
-  }
-}
-
-async function commit(store: TaskStore, change: Commit): Promise<Extract<CommitReply, { kind: 'committed' }>> {
-  const reply = await store.commit(change)
-  assert.equal(reply.kind, 'committed')
-  return reply as Extract<CommitReply, { kind: 'committed' }>
-}
-
-async function seqsOf(store: TaskStore, taskId: string): Promise<number[]> {
-  return (await store.readEvents({ taskId, afterSeq: 0, limit: 1_000 })).map((entry) => entry.event.seq)
-}
-
-const contract = (title: string, check: (store: TaskStore) => Promise<void>): StoreContractCase => ({
-  title,
-  async run(createStore) {
-    const store = await createStore()
-    try {
-      await check(store)
-    } finally {
-      await store.close()
-    }
-  },
-})
 
 export const STORE_CONTRACT: readonly StoreContractCase[] = [
   contract('a committed record and its events can be read back', async (store) => {
@@ -173,16 +101,64 @@ export const STORE_CONTRACT: readonly StoreContractCase[] = [
     assert.equal(await store.read('b'), undefined)
     await commit(store, commitOf(recordOf('x', { owner: 'bob' }), { claims: [{ ...claim, owner: 'bob' }] }))
     const end = recordOf('a', { version: 2, lastSeq: 2, status: 'completed', endedAt: BASE_AT })
-    await commit(store, commitOf(end, { types: ['task.completed'], releases: [claim] }))
+    await commit(store, commitOf(end, { types: ['task.completed'] }))
     await commit(store, commitOf(recordOf('b'), { id: 'b again', claims: [claim] }))
   }),
 
-  contract('a claim is released by the task that holds it only', async (store) => {
-    const claim = { owner: 'ann', kind: 'name', key: 'reader' } as const
-    await commit(store, commitOf(recordOf('a'), { claims: [claim] }))
-    await commit(store, commitOf(recordOf('b'), { releases: [claim] }))
-    const refused = await store.commit(commitOf(recordOf('c'), { claims: [claim] }))
-    assert.deepEqual(refused, { kind: 'claimed', claim, taskId: 'a' })
+  contract('the end of a task frees all it has claimed, and nothing that others have', async (store) => {
+    const claims = ['first', 'second'].map((key) => ({ owner: 'ann', kind: 'concurrency', key }) as const)
+    const other = { owner: 'ann', kind: 'concurrency', key: 'third' } as const
+    await commit(store, commitOf(recordOf('a'), { claims: claims.slice(0, 1) }))
+    await commit(store, commitOf(recordOf('b'), { claims: [other] }))
+    const next = recordOf('a', { version: 2, lastSeq: 2 })
+    await commit(store, commitOf(next, { types: ['task.started'], claims: claims.slice(1) }))
+    const end = recordOf('a', { version: 3, lastSeq: 3, status: 'failed', endedAt: BASE_AT })
+    await commit(store, commitOf(end, { types: ['task.failed'] }))
+    for (const claim of claims) assert.equal(await store.claimedBy(claim), undefined)
+    assert.equal(await store.claimedBy(other), 'b')
+  }),
+
+  contract('what is attached is kept beside the record, until its task is dropped', async (store) => {
+    await commit(store, commitOf(recordOf('a'), { attachments: [{ kind: 'input', json: '{"n":1}' }] }))
+    const end = recordOf('a', { version: 2, lastSeq: 2, status: 'completed', endedAt: BASE_AT, resultBytes: 5 })
+    const attachments = [{ kind: 'result', json: '"long"' }] as const
+    await commit(store, commitOf(end, { types: ['task.completed'], attachments }))
+    assert.equal(await store.readAttachment('a', 'input'), '{"n":1}')
+    assert.equal(await store.readAttachment('a', 'result'), '"long"')
+    assert.equal(await store.readAttachment('b', 'input'), undefined)
+    assert.deepEqual(await store.read('a'), end)
+    await store.prune({ ...POLICY, now: BASE_AT + 9_000 })
+    assert.equal(await store.readAttachment('a', 'input'), undefined)
+    assert.equal(await store.readAttachment('a', 'result'), undefined)
+  }),
+
+  contract('texts come back as they were, whatever characters are in them', async (store) => {
+    const text = 'é 🙂 \u0000 \' " \\ % _ * ? \u2028 \ud800 {x}'
+    const record = recordOf('a', { tool: text, conversation: text, metadata: { [text]: text } })
+    await commit(store, commitOf(record, { attachments: [{ kind: 'input', json: JSON.stringify(text) }] }))
+    assert.deepEqual(await store.read('a'), record)
+    assert.equal(await store.readAttachment('a', 'input'), JSON.stringify(text))
+    const [entry] = await store.readEvents({ taskId: 'a', afterSeq: 0, limit: 1 })
+    assert.deepEqual(entry?.record, record)
+    const found = await store.list({ owner: 'ann', conversation: text, limit: 1 })
+    assert.equal(found.records.length, 1)
+  }),
+
+  contract('owners that differ in case, in spaces or in form only are different', async (store) => {
+    const owners = ['ann', 'Ann', ' ann', 'ann ', 'a\u0301', '\u00e1']
+    for (const [index, owner] of owners.entries()) {
+      const claim = { owner, kind: 'name', key: 'same' } as const
+      await commit(store, commitOf(recordOf(`t${index}`, { owner }), { claims: [claim] }))
+    }
+    for (const [index, owner] of owners.entries()) {
+      const { records } = await store.list({ owner, limit: 10 })
+      assert.deepEqual(
+        records.map(({ taskId }) => taskId),
+        [`t${index}`],
+      )
+      assert.equal(await store.lastPosition(owner), 1)
+      assert.equal(await store.claimedBy({ owner, kind: 'name', key: 'same' }), `t${index}`)
+    }
   }),
 
   contract('claims of one key and different kinds do not know each other', async (store) => {
@@ -206,7 +182,7 @@ export const STORE_CONTRACT: readonly StoreContractCase[] = [
       assert.deepEqual(await store.commit(next('b')), { kind: 'claimed', claim, taskId: 'a' })
       assert.deepEqual(await seqsOf(store, 'b'), [1])
       const end = recordOf('a', { version: 3, lastSeq: 3, status: 'completed', endedAt: BASE_AT })
-      await commit(store, commitOf(end, { types: ['task.completed'], releases: [claim] }))
+      await commit(store, commitOf(end, { types: ['task.completed'] }))
       await commit(store, next('b'))
     },
   ),
@@ -239,7 +215,7 @@ export const STORE_CONTRACT: readonly StoreContractCase[] = [
   contract('lists are in the order of creation, filtered and paged', async (store) => {
     const fields: Partial<StoredRecord>[] = [
       { status: 'completed', endedAt: BASE_AT, tool: 'read', conversation: 'c1' },
-      { status: 'running', tool: 'write', name: 'writer' },
+      { status: 'running', tool: 'write', name: 'writer', epoch: 1 },
       { status: 'running', tool: 'read', parentId: 'p', rootId: 'p', depth: 1 },
       { status: 'failed', endedAt: BASE_AT, correlation: { runId: 'r1' } },
     ]

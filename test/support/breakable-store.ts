@@ -86,6 +86,7 @@ function breakableStore(inner: TaskStore): BreakableStore {
     readFeed: (query) => read(() => inner.readFeed(query)),
     lastPosition: (owner) => read(() => inner.lastPosition(owner)),
     claimedBy: (claim) => read(() => inner.claimedBy(claim)),
+    readAttachment: (taskId, kind) => read(() => inner.readAttachment(taskId, kind)),
     readOutbox: (taskId) => read(() => inner.readOutbox(taskId)),
     settleDelivery: (entry) => inner.settleDelivery(entry),
     prune: (limits) => read(() => inner.prune(limits)),

@@ -1,5 +1,5 @@
 import { memoryStore, type Commit, type CommitReply, type TaskStore } from 'outlive'
-import { lateStore, STORE_CONTRACT } from 'outlive/testing'
+import { CLUSTER_CONTRACT, lateStore, STORE_CONTRACT } from 'outlive/testing'
 import { describe, expect, test } from 'vitest'
 import { seededRandom } from '../support/setup.ts'
 
@@ -12,6 +12,91 @@ describe('the memory store', () => {
 describe('the memory store, answering late', () => {
   test.each(STORE_CONTRACT)('$title', async ({ title, run }) => {
     await expect(run(() => lateStore(memoryStore(), seededRandom(title.length)))).resolves.toBeUndefined()
+  })
+})
+
+const keyOf = ({ owner, kind, key }: Commit['claims'][number]): string => `${owner} ${kind} ${key}`
+
+describe('the memory store that supervisors share', () => {
+  const createStore = (): TaskStore => memoryStore({ shared: true })
+
+  test.each([...STORE_CONTRACT, ...CLUSTER_CONTRACT])('$title', async ({ run }) => {
+    await expect(run(createStore)).resolves.toBeUndefined()
+  })
+
+  test.each([...STORE_CONTRACT, ...CLUSTER_CONTRACT])('$title, answering late', async ({ title, run }) => {
+    await expect(run(() => lateStore(createStore(), seededRandom(title.length)))).resolves.toBeUndefined()
+  })
+})
+
+describe('the contract of stores that several processes have', () => {
+  type Cluster = NonNullable<TaskStore['cluster']>
+  const BUGS: Readonly<Record<string, (inner: Cluster) => Partial<Cluster>>> = {
+    'renews whoever asks': () => ({ renew: () => true }),
+    'never finds anybody dead': () => ({ sweep: () => [] }),
+    'takes everybody for dead': (inner) => ({
+      async sweep(at) {
+        await inner.sweep(at)
+        return ['n1', 'n2'].map((node) => ({ node, diedAt: 0 }))
+      },
+    }),
+    'revives a dead node that is renewed': (inner) => ({
+      async renew(lease) {
+        await inner.join(lease)
+        return true
+      },
+    }),
+    'forgets nodes that still have tasks': () => ({ forget: () => true }),
+    'never forgets a node': () => ({ forget: () => false }),
+    'does not let nodes leave': () => ({ leave: () => undefined }),
+    'reads orders of all nodes': (inner) => ({
+      readOrders: async ({ limit }) => [
+        ...(await inner.readOrders({ node: 'n1', limit })),
+        ...(await inner.readOrders({ node: 'n3', limit })),
+      ],
+    }),
+    'reads more orders than it was asked for': (inner) => ({
+      readOrders: ({ node }) => inner.readOrders({ node, limit: 100 }),
+    }),
+    'reads orders by their ids': (inner) => ({
+      readOrders: async (read) => (await inner.readOrders(read)).toSorted((a, b) => (a.id < b.id ? -1 : 1)),
+    }),
+    'loses replies': () => ({ replyTo: () => undefined }),
+    'sends an order to its first node only': (inner) => {
+      const sent = new Set<string>()
+      return {
+        sendOrder(order) {
+          if (sent.has(order.id)) return undefined
+          sent.add(order.id)
+          return inner.sendOrder(order)
+        },
+      }
+    },
+    'wakes nobody': () => ({ watch: () => () => undefined }),
+  }
+
+  test.each(Object.entries(BUGS))('catches a store that %s', async (_title, planted) => {
+    const createStore = (): TaskStore => {
+      const inner = memoryStore({ shared: true })
+      if (inner.cluster === undefined) throw new Error('a shared store has a cluster')
+      return { ...inner, cluster: { ...inner.cluster, ...planted(inner.cluster) } }
+    }
+    const verdicts = await Promise.allSettled(CLUSTER_CONTRACT.map(({ run }) => run(createStore)))
+    const failed = verdicts.flatMap((verdict) => (verdict.status === 'rejected' ? [verdict.reason as Error] : []))
+    expect(failed).not.toEqual([])
+    for (const error of failed) expect(error.name).toBe('AssertionError')
+  })
+
+  test('catches a store that lets dead nodes write', async () => {
+    const createStore = (): TaskStore => {
+      const inner = memoryStore({ shared: true })
+      return {
+        ...inner,
+        commit: ({ record: { node: _unchecked, ...record }, ...change }) => inner.commit({ ...change, record }),
+      }
+    }
+    const verdicts = await Promise.allSettled(CLUSTER_CONTRACT.map(({ run }) => run(createStore)))
+    expect(verdicts.some(({ status }) => status === 'rejected')).toBe(true)
   })
 })
 
@@ -68,13 +153,24 @@ describe('the contract', () => {
       }
     },
     'never takes a claim': (inner) => ({ commit: (change) => inner.commit({ ...change, claims: [] }) }),
-    'leaks its claims': (inner) => ({ commit: (change) => inner.commit({ ...change, releases: [] }) }),
+    'leaks its claims': (inner) => {
+      const taken = new Map<string, string>()
+      return {
+        commit(change) {
+          for (const claim of change.claims) {
+            const taskId = taken.get(keyOf(claim))
+            if (taskId !== undefined && taskId !== change.record.taskId) return { kind: 'claimed', claim, taskId }
+          }
+          const reply = now(inner.commit(change))
+          if (reply.kind === 'committed')
+            for (const claim of change.claims) taken.set(keyOf(claim), change.record.taskId)
+          return reply
+        },
+      }
+    },
     'shares claims between owners': (inner) => {
       const shared = (claims: Commit['claims']): Commit['claims'] => claims.map((claim) => ({ ...claim, owner: 'all' }))
-      return {
-        commit: (change) =>
-          inner.commit({ ...change, claims: shared(change.claims), releases: shared(change.releases) }),
-      }
+      return { commit: (change) => inner.commit({ ...change, claims: shared(change.claims) }) }
     },
     'keeps a refused record': (inner) => {
       const refused = new Map<string, Commit['record']>()
@@ -142,26 +238,37 @@ describe('the contract', () => {
         return inner.commit({ ...change, record })
       },
     }),
-    'lets anybody release a claim': (inner) => {
-      const holders = new Map<string, string>()
+    'frees the claims of everybody with the end of one': (inner) => {
+      let hasOneEnded = false
       return {
         commit(change) {
-          const reply = now(inner.commit(change))
-          for (const { key } of change.claims) if (reply.kind === 'committed') holders.set(key, change.record.taskId)
-          for (const claim of change.releases) {
-            const holder = holders.get(claim.key)
-            const record = holder === undefined ? undefined : now(inner.read(holder))
-            if (record === undefined) continue
-            const next = { ...record, version: record.version + 1 }
-            const freed = {
-              id: `free ${claim.key}`,
-              expect: { version: record.version, epoch: record.epoch },
-              record: next,
-            }
-            now(inner.commit({ ...change, ...freed, events: [], outbox: [], claims: [], releases: [claim] }))
-          }
-          return reply
+          hasOneEnded ||= change.record.endedAt !== undefined
+          return inner.commit(change)
         },
+        claimedBy: (claim) => (hasOneEnded ? undefined : inner.claimedBy(claim)),
+      }
+    },
+    'forgets what is attached': (inner) => ({ commit: (change) => inner.commit({ ...change, attachments: [] }) }),
+    'keeps what is attached': (inner) => {
+      const kept = new Map<string, string>()
+      return {
+        commit(change) {
+          for (const { kind, json } of change.attachments) kept.set(`${change.record.taskId} ${kind}`, json)
+          return inner.commit(change)
+        },
+        readAttachment: (taskId, kind) => kept.get(`${taskId} ${kind}`),
+      }
+    },
+    'takes owners for the same that look alike': (inner) => {
+      const folded = (owner: string): string => owner.trim().normalize().toLowerCase()
+      return {
+        commit: (change) =>
+          inner.commit({
+            ...change,
+            record: { ...change.record, owner: folded(change.record.owner) },
+            claims: change.claims.map((claim) => ({ ...claim, owner: folded(claim.owner) })),
+          }),
+        list: (query) => inner.list(query.owner === undefined ? query : { ...query, owner: folded(query.owner) }),
       }
     },
     'reads the events of a task from its first, always': (inner) => ({

@@ -9,6 +9,7 @@ import { isFinalStatus, type TaskStatus } from '../../../machines/vocabulary.ts'
 import { isFreshEventType, type StoredEvent } from '../../ports/task-event.ts'
 import type { StoredRecord } from '../../ports/task-record.ts'
 import type {
+  Attachment,
   Claim,
   Commit,
   CommitReply,
@@ -18,6 +19,7 @@ import type {
   OutboxEntry,
   TaskStore,
 } from '../../ports/task-store.ts'
+import { createMemoryCluster } from './memory-cluster.ts'
 import { createOrderedLog, type OrderedLog } from './ordered-log.ts'
 
 /** Rows are linked, and their events too: a host may hold a hundred thousand, and a link costs less than an array. */
@@ -33,8 +35,8 @@ interface Row {
   position: number
   /** The finished task that ended next after this one. */
   nextFinished: Row | undefined
-  /** A claim that the row holds as long as it is there. */
-  dedupe: Claim | undefined
+  /** What the row holds. */
+  claims: readonly Claim[]
 }
 
 /** An event at its places, in one object. The record is read through the row, so that old versions of it are not kept. */
@@ -52,9 +54,15 @@ interface Owner {
   readonly counts: Partial<Record<TaskStatus, number>>
 }
 
-const NO_DELIVERIES: readonly OutboxEntry[] = Object.freeze([])
+const NONE: readonly never[] = Object.freeze([])
 
-export function memoryStore(): TaskStore {
+/**
+ * Keeps tasks in memory. With `shared`, several supervisors of one process may have the store, as processes share a
+ * database: for tests of what happens between nodes.
+ */
+export function memoryStore(options: { readonly shared?: boolean } = {}): TaskStore {
+  const cluster = options.shared === true ? createMemoryCluster((node) => hasLiveTasks(node)) : undefined
+  const attachments = new Map<string, readonly Attachment[]>()
   const rows = new Map<string, Row>()
   const owners = new Map<string, Owner>()
   const all: Owner = createOwner()
@@ -155,7 +163,31 @@ export function memoryStore(): TaskStore {
     all.rows.drop(row.place)
     count(owner, row.record.status, -1)
     rows.delete(row.record.taskId)
-    if (row.dedupe !== undefined) claims.delete(keyOf(row.dedupe))
+    for (const claim of row.claims) claims.delete(keyOf(claim))
+    attachments.delete(row.record.taskId)
+  }
+
+  const hasLiveTasks = (node: string): boolean => {
+    for (const { record } of rows.values()) if (record.node === node && !isFinalStatus(record.status)) return true
+    return false
+  }
+
+  const isFenced = ({ record: { node } }: Commit, known: Row | undefined): boolean =>
+    cluster !== undefined &&
+    node !== undefined &&
+    (known === undefined || !isFinalStatus(known.record.status)) &&
+    !cluster.isAlive(node)
+
+  const takeClaims = (row: Row, taken: readonly Claim[]): void => {
+    if (taken.length === 0) return
+    for (const claim of taken) claims.set(keyOf(claim), row.record.taskId)
+    row.claims = [...row.claims, ...taken]
+  }
+
+  const freeClaims = (row: Row): void => {
+    if (row.claims.length === 0) return
+    for (const claim of row.claims) if (claim.kind !== 'dedupe') claims.delete(keyOf(claim))
+    row.claims = row.claims.filter(({ kind }) => kind === 'dedupe')
   }
 
   const commit = (change: Commit): CommitReply => {
@@ -166,6 +198,7 @@ export function memoryStore(): TaskStore {
     if ((known?.record.version ?? 0) !== expect.version || (known?.record.epoch ?? expect.epoch) > expect.epoch) {
       return { kind: 'stale' }
     }
+    if (isFenced(change, known)) return { kind: 'stale' }
     const refusal = refuseClaims(change)
     if (refusal !== undefined) return refusal
 
@@ -179,13 +212,13 @@ export function memoryStore(): TaskStore {
         record,
         firstEvent: undefined,
         lastEvent: undefined,
-        outbox: NO_DELIVERIES,
+        outbox: NONE,
         place: all.rows.lastPlace() + 1,
         ownerPlace: owner.rows.lastPlace() + 1,
         ownerPosition,
         position,
         nextFinished: undefined,
-        dedupe: undefined,
+        claims: NONE,
       }
       rows.set(record.taskId, row)
       all.rows.append(row)
@@ -197,23 +230,25 @@ export function memoryStore(): TaskStore {
       row.ownerPosition = ownerPosition
       row.position = position
     }
-    for (const claim of change.claims) {
-      claims.set(keyOf(claim), record.taskId)
-      if (claim.kind === 'dedupe') row.dedupe = claim
-    }
-    for (const claim of change.releases) {
-      if (claims.get(keyOf(claim)) === record.taskId) claims.delete(keyOf(claim))
-    }
+    takeClaims(row, change.claims)
     appendEvents(row, owner, change.events)
     trim(row, owner, change.trimTo)
     if (change.outbox.length > 0) row.outbox = [...row.outbox, ...change.outbox]
-    if (isFinalStatus(record.status) && (before === undefined || !isFinalStatus(before))) noteFinished(row)
+    if (change.attachments.length > 0) {
+      attachments.set(record.taskId, [...(attachments.get(record.taskId) ?? []), ...change.attachments])
+    }
+    if (isFinalStatus(record.status) && (before === undefined || !isFinalStatus(before))) {
+      freeClaims(row)
+      noteFinished(row)
+    }
+    if (change.events.length > 0) cluster?.hint({ owner: record.owner })
     return committedAt(row)
   }
 
   return {
     durability: 'memory',
     incarnation: crypto.randomUUID(),
+    ...(cluster === undefined ? {} : { cluster }),
     commit,
     read: (taskId) => rows.get(taskId)?.record,
     list(query) {
@@ -243,7 +278,8 @@ export function memoryStore(): TaskStore {
     },
     lastPosition: (owner) => (owner === undefined ? all : owners.get(owner))?.feed.lastPlace() ?? 0,
     claimedBy: (claim) => claims.get(keyOf(claim)),
-    readOutbox: (taskId) => rows.get(taskId)?.outbox ?? [],
+    readAttachment: (taskId, wanted) => attachments.get(taskId)?.find(({ kind }) => kind === wanted)?.json,
+    readOutbox: (taskId) => rows.get(taskId)?.outbox ?? NONE,
     settleDelivery(settled) {
       const row = rows.get(settled.taskId)
       if (row === undefined) return
@@ -301,6 +337,7 @@ function matches(query: ListQuery, record: StoredRecord): boolean {
     (query.tool === undefined || record.tool === query.tool) &&
     (query.name === undefined || record.name === query.name) &&
     (query.conversation === undefined || record.conversation === query.conversation) &&
+    (query.node === undefined || record.node === query.node) &&
     (query.runId === undefined || record.correlation?.runId === query.runId)
   )
 }

@@ -1,0 +1,82 @@
+/**
+ * Puts commits together that come close to each other: for stores where each write costs a round trip, or a wait for the
+ * disk.
+ *
+ * The commits of one turn of the loop make a group, and so do those that come while earlier groups are on their way.
+ *
+ * 1. Groups are written in the order in which their commits came, and a group holds them in that order.
+ * 2. A group that could not be written fails for all who have a commit in it. Nothing is written twice from here.
+ */
+import type { Commit, CommitReply } from './ports/task-store.ts'
+
+export interface CommitGroupsOptions {
+  /** How many commits a group has at most. @defaultValue 100 */
+  readonly maxCommits?: number
+  /** How many groups are on their way at a time. @defaultValue 1 */
+  readonly maxOnTheWay?: number
+}
+
+interface Waiting {
+  readonly commit: Commit
+  readonly resolve: (reply: CommitReply) => void
+  readonly reject: (error: unknown) => void
+}
+
+/**
+ * Makes the `commit` of a store from a function that writes many commits at once and gives their replies in the same order.
+ *
+ * @example
+ * ```ts
+ * import { groupCommits, type Commit, type CommitReply } from 'outlive'
+ *
+ * const writeAll = async (commits: readonly Commit[]): Promise<readonly CommitReply[]> =>
+ *   commits.map((_commit, index) => ({ kind: 'committed', ownerPosition: index + 1, position: index + 1 }))
+ * const commit = groupCommits(writeAll, { maxCommits: 500 })
+ * console.log(typeof commit) // function
+ * ```
+ */
+export function groupCommits(
+  write: (commits: readonly Commit[]) => Promise<readonly CommitReply[]>,
+  { maxCommits = 100, maxOnTheWay = 1 }: CommitGroupsOptions = {},
+): (commit: Commit) => Promise<CommitReply> {
+  let waiting: Waiting[] = []
+  let onTheWay = 0
+  let isPlanned = false
+
+  const plan = (): void => {
+    if (isPlanned || waiting.length === 0 || onTheWay >= maxOnTheWay) return
+    isPlanned = true
+    setImmediate(() => {
+      isPlanned = false
+      sendGroups()
+    })
+  }
+
+  const sendGroups = (): void => {
+    while (waiting.length > 0 && onTheWay < maxOnTheWay) {
+      const group = waiting.slice(0, maxCommits)
+      waiting = waiting.slice(maxCommits)
+      onTheWay += 1
+      void send(group)
+    }
+  }
+
+  const send = async (group: readonly Waiting[]): Promise<void> => {
+    try {
+      const replies = await write(group.map(({ commit }) => commit))
+      if (replies.length !== group.length) throw new Error('the store has not answered each commit of a group')
+      for (const [index, { resolve }] of group.entries()) resolve(replies[index] as CommitReply)
+    } catch (error) {
+      for (const { reject } of group) reject(error)
+    } finally {
+      onTheWay -= 1
+      plan()
+    }
+  }
+
+  return (commit) =>
+    new Promise((resolve, reject) => {
+      waiting.push({ commit, resolve, reject })
+      plan()
+    })
+}
