@@ -76,6 +76,8 @@ export interface Call {
 export interface CheckedCall {
   readonly spec: TaskSpec
   readonly input: unknown
+  /** What was given, of a call that may be made again in another process. */
+  readonly inputJson: string | undefined
   readonly signal: AbortSignal | undefined
   readonly cancelSignal: AbortSignal | undefined
 }
@@ -84,6 +86,8 @@ export interface CallDefaults {
   readonly settings: Settings
   readonly channels: ReadonlyMap<string, Channel>
   readonly deliverTo: readonly string[]
+  /** By name: what can be run again in another process. */
+  readonly tools: ReadonlyMap<string, ResolvedTool>
 }
 
 /** Checks a call. It answers at once unless the tool's schema does not. @throws TypeError or a `TaskError` */
@@ -100,14 +104,47 @@ export function toCheckedCall(
   const spec = specOf(call.kind, tool, options, place, defaults)
   const signal = optional(options['signal'], (value) => checkSignal('signal', value))
   const cancelSignal = optional(options['cancelSignal'], (value) => checkSignal('cancelSignal', value))
-  const complete = (input: unknown): CheckedCall => {
-    const wishes = toWishes(tool, options, input, place)
-    return { spec: wishes === undefined ? spec : { ...spec, ...wishes }, input, signal, cancelSignal }
-  }
   const input = copyInput(call.input)
+  const inputJson = spec.recovery === undefined ? undefined : toInputJson(input)
+  const complete = (fitting: unknown): CheckedCall => {
+    const wishes = toWishes(tool, options, fitting, place)
+    return {
+      spec: wishes === undefined ? spec : { ...spec, ...wishes },
+      input: fitting,
+      inputJson,
+      signal,
+      cancelSignal,
+    }
+  }
   if (tool.schema === undefined) return complete(input)
   const fitted = fitTo(tool.schema, input, `The input does not fit ${tool.name}`)
   return fitted instanceof Promise ? fitted.then(({ value }) => complete(value)) : complete(fitted.value)
+}
+
+const MAX_INPUT_BYTES = 1024 * 1024
+
+/** @throws `input_invalid` */
+function toInputJson(input: unknown): string {
+  const encoded = encodeJson(input, MAX_INPUT_BYTES)
+  switch (encoded.kind) {
+    case 'json':
+      return encoded.json ?? NO_INPUT_JSON
+    case 'refused':
+      throw new TaskError('input_invalid', `The input of a tool that may run again must be JSON: ${encoded.why}.`)
+    case 'too_large':
+      throw new TaskError(
+        'input_invalid',
+        `The input of a tool that may run again has at most ${MAX_INPUT_BYTES} bytes of JSON.`,
+      )
+  }
+}
+
+/** No JSON: what stands for the input of a call that had none. */
+const NO_INPUT_JSON = ''
+
+/** What a call was made with. */
+export function fromInputJson(json: string): unknown {
+  return json === NO_INPUT_JSON ? undefined : (JSON.parse(json) as unknown)
 }
 
 const NO_OPTIONS: Readonly<Record<string, unknown>> = Object.freeze({})
@@ -160,6 +197,7 @@ function toSpec(
       ...(queueMs === Infinity ? {} : { queueMs }),
     }),
     attempts: toAttemptPolicy(own, tool),
+    recovery: toRecovery(tool, defaults),
     budget: optional(options['budget'], toBudget),
     durable: own.durable ?? false,
     priority: optional(options['priority'], toPriority) ?? 0,
@@ -213,11 +251,24 @@ function toPriority(value: unknown): number {
   throw badOption('priority', `a whole number from -${MAX_PRIORITY} to ${MAX_PRIORITY}`, value)
 }
 
+const DEFAULT_MAX_INTERRUPTIONS = 3
+
+/** @throws TypeError for a tool that another process would not find */
+function toRecovery(tool: ResolvedTool, { tools }: CallDefaults): TaskSpec['recovery'] {
+  const { recovery, maxInterruptions } = tool.policy
+  if (recovery !== 'rerun') return undefined
+  if (tools.get(tool.name) !== tool) {
+    throw new TypeError(`the tool ${tool.name} has recovery: 'rerun' and has to be among the supervisor's tools`)
+  }
+  return { maxInterruptions: maxInterruptions ?? DEFAULT_MAX_INTERRUPTIONS }
+}
+
 /** What is said of attempts; nothing where nothing is, so that such a task has nothing of the kind. */
-function toAttemptPolicy(own: CheckedPolicy, { policy, schema }: ResolvedTool): AttemptPolicy | undefined {
+export function toAttemptPolicy(own: CheckedPolicy, { policy, schema }: ResolvedTool): AttemptPolicy | undefined {
   const { attemptTimeoutMs = Infinity, retry = false } = own
-  const { restarts } = policy
-  if (attemptTimeoutMs === Infinity && retry === false && restarts === undefined) return undefined
+  const { restarts, recovery } = policy
+  if (attemptTimeoutMs === Infinity && retry === false && restarts === undefined && recovery !== 'rerun')
+    return undefined
   return Object.freeze({
     attemptTimeoutMs,
     retry: retry === false ? undefined : retry,

@@ -46,6 +46,11 @@ export const ERROR_DOCS = {
     retryable: false,
     whatToDo: 'Let the other task end first, or exchange the value another way.',
   },
+  task_unreachable: {
+    meaning: 'The process that runs the task does not answer, and nobody has taken the task over yet.',
+    retryable: true,
+    whatToDo: 'Try again; a process that is gone is noticed within one and a half times `leaseMs`.',
+  },
   capacity_exceeded: {
     meaning: 'The supervisor holds as many live tasks as `limits.maxLive` allows.',
     retryable: true,

@@ -5,7 +5,9 @@ import type { DeadLetters, OwnerInbox } from './ports/inbox.ts'
 import type { DeadLetter, OwnerMessage } from './ports/message.ts'
 import type { Session } from './ports/session.ts'
 import type { LiveTask } from './runtime/live-task.ts'
+import { asSender, toSendable } from './runtime/messages/messages.ts'
 import type { TaskRuntime } from './runtime/task-runtime.ts'
+import type { OnTask } from './task-places.ts'
 
 const QUIET_MS = 1_000
 const MAX_ID_CHARS = 512
@@ -14,10 +16,8 @@ export interface InboxVerbParts {
   readonly runtime: TaskRuntime
   readonly owner: string
   readonly waitMs: number
-  /** A live task of the owner whose outcome is open. */
-  readonly findOpen: (taskId: unknown) => LiveTask | undefined
-  /** @throws `task_not_found` */
-  readonly requireEnded: (taskId: unknown) => Promise<unknown>
+  /** Does something to a task where it runs. @throws `task_not_found` */
+  readonly onTask: OnTask
   readonly runningTask: () => LiveTask | undefined
 }
 
@@ -28,14 +28,10 @@ export interface InboxVerbs extends Pick<Session, 'send' | 'whenIdle'> {
 }
 
 export function createInboxVerbs(parts: InboxVerbParts): InboxVerbs {
-  const { runtime, owner, findOpen, requireEnded, runningTask } = parts
+  const { runtime, owner, onTask, runningTask } = parts
   const { desks, messages, ownerInboxes } = runtime
 
-  /** A task that can still be written to. @throws `task_final`, `task_not_found` */
-  const requireOpen = async (taskId: string): Promise<LiveTask> => {
-    const live = findOpen(taskId)
-    if (live !== undefined) return live
-    await requireEnded(taskId)
+  const refuseEnded = ({ taskId }: { readonly taskId: string }): never => {
     throw new TaskError('task_final', 'The task has ended.', { taskId })
   }
 
@@ -101,8 +97,14 @@ export function createInboxVerbs(parts: InboxVerbParts): InboxVerbs {
       replay: async (messageId: string, options?: unknown) => {
         const { to } = checkOptionNames('options', options, ['to'])
         const letter = findDead(checkText('messageId', messageId, MAX_ID_CHARS))
-        const live = await requireOpen(to === undefined ? letter.taskId : checkText('to', to, MAX_ID_CHARS))
-        return messages.replay(owner, messageId, live)
+        const taskId = to === undefined ? letter.taskId : checkText('to', to, MAX_ID_CHARS)
+        return onTask(taskId, {
+          here: (live) => messages.replay(owner, messageId, live),
+          elsewhere: () => {
+            throw new TaskError('not_allowed', 'The task runs in another process: send the message anew.', { taskId })
+          },
+          ended: refuseEnded,
+        })
       },
       clear(messageId?: string) {
         const desk = desks.find(owner)
@@ -119,9 +121,13 @@ export function createInboxVerbs(parts: InboxVerbParts): InboxVerbs {
     deadLetters: () => (deadLetters ??= toDeadLetters()),
 
     async send(taskId, message) {
-      const from = runningTask()
-      const live = findOpen(taskId) ?? (await requireOpen(taskId))
-      return messages.send(live, message, from?.spec.owner === owner ? from : undefined)
+      const running = runningTask()
+      const from = asSender(running?.spec.owner === owner ? running : undefined)
+      return onTask(taskId, {
+        here: (live) => messages.send(live, message, from),
+        elsewhere: () => ({ verb: 'send', message: toSendable(message), from }),
+        ended: refuseEnded,
+      })
     },
 
     async whenIdle(options) {

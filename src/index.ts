@@ -99,6 +99,7 @@ export type {
   TaskStore,
 } from './ports/task-store.ts'
 export type {
+  AnyToolDefinition,
   AskOptions,
   ProgressReport,
   TaskContext,

@@ -135,9 +135,10 @@ export interface RetentionOptions extends Partial<RetentionPolicy>, Partial<Fres
   readonly maxResultBytes?: number
   /**
    * What becomes of a larger one. `fail`: its task fails with `result_too_large`. `truncate`: of a string the beginning is
-   * kept, with a mark that says how much was left out, and the record is `truncated`; anything else fails.
+   * kept, with a mark that says how much was left out, and the record is `truncated`; anything else fails. `spill`: it is
+   * kept beside its record, up to 64 MiB, and read when it is asked for; for stores that outlive the process.
    */
-  readonly oversizeResult?: 'fail' | 'truncate'
+  readonly oversizeResult?: 'fail' | 'truncate' | 'spill'
 }
 
 /** The settings of a supervisor, complete. */
@@ -147,6 +148,7 @@ export interface Settings {
   readonly waitMs: number
   readonly graceMs: number
   readonly commitWaitMs: number
+  readonly leaseMs: number
   readonly progressMs: number
   readonly maxBufferedEvents: number
   readonly limits: AdmissionLimits
@@ -168,6 +170,11 @@ export interface SettingsOptions {
   readonly graceMs?: number
   /** How long an answer waits for a store that does not answer, in milliseconds. @defaultValue 2 000 */
   readonly commitWaitMs?: number
+  /**
+   * With a store that several processes have: how long the others wait for a sign of life of this process before they take
+   * over what it ran, in milliseconds. They notice within one and a half times that. @defaultValue 12 000
+   */
+  readonly leaseMs?: number
   /** The shortest time between two kept progress reports of one task, in milliseconds. @defaultValue 100 */
   readonly progressMs?: number
   /** How many events a consumer may fall behind before it is cut off. @defaultValue 1 000 */
@@ -201,6 +208,7 @@ export const SETTINGS_NAMES = [
   'waitMs',
   'graceMs',
   'commitWaitMs',
+  'leaseMs',
   'progressMs',
   'maxBufferedEvents',
   'limits',
@@ -213,6 +221,14 @@ export const SETTINGS_NAMES = [
 /** Only `undefined` means the default: anything else has to pass its check. */
 export function orDefault<Value>(value: Value | undefined, fallback: Value): Value {
   return value === undefined ? fallback : value
+}
+
+/** Shorter leases would be lost to a pause of the collector. */
+const MIN_LEASE_MS = 500
+const MAX_LEASE_MS = 600_000
+
+function checkLease(value: unknown): number {
+  return checkWhole('leaseMs', value, { min: MIN_LEASE_MS, max: MAX_LEASE_MS })
 }
 
 export function toSettings(options: SettingsOptions): Settings {
@@ -240,6 +256,7 @@ export function toSettings(options: SettingsOptions): Settings {
     waitMs: checkDuration('waitMs', orDefault(options.waitMs, 300_000), { mayBeInfinite: true }),
     graceMs: checkDuration('graceMs', orDefault(options.graceMs, 5_000)),
     commitWaitMs: checkDuration('commitWaitMs', orDefault(options.commitWaitMs, 2_000)),
+    leaseMs: checkLease(orDefault(options.leaseMs, 12_000)),
     progressMs: checkDuration('progressMs', orDefault(options.progressMs, 100)),
     maxBufferedEvents: checkLimit('maxBufferedEvents', orDefault(options.maxBufferedEvents, 1_000)),
     limits: {
@@ -271,6 +288,7 @@ export function toSettings(options: SettingsOptions): Settings {
       oversizeResult: checkChoice('retention.oversizeResult', orDefault(retention['oversizeResult'], 'fail'), [
         'fail',
         'truncate',
+        'spill',
       ]),
     },
   }

@@ -17,7 +17,14 @@ import {
   type PlainSpecs,
 } from './call-spec.ts'
 import { requireTarget } from './delivery/targets.ts'
-import { ParentStoppingError, TaskCancelledError, TaskError, TaskFailedError, TaskNotFoundError } from './errors.ts'
+import {
+  isTaskError,
+  ParentStoppingError,
+  TaskCancelledError,
+  TaskError,
+  TaskFailedError,
+  TaskNotFoundError,
+} from './errors.ts'
 import type { StreamOpening, Streams, StreamScope } from './events/streams.ts'
 import { toTaskRecord } from './events/task-event-view.ts'
 import { createHandle } from './handle.ts'
@@ -26,7 +33,7 @@ import { checkCancelOptions, checkStreamOptions, toListQuery } from './queries.t
 import { toListCursor } from './list-cursor.ts'
 import { badOption, checkOptionNames, checkText, checkWaitOptions } from './options.ts'
 import type { DoorCall, TaskDoor } from './ports/task-door.ts'
-import type { RunOutcome, TaskHandle } from './ports/task-handle.ts'
+import type { CancelReport, RunOutcome, TaskHandle, Ticket } from './ports/task-handle.ts'
 import type { StoredRecord, TaskRecord } from './ports/task-record.ts'
 import type { Session, SessionOptions, StreamFilter } from './ports/session.ts'
 import type { TaskStore } from './ports/task-store.ts'
@@ -35,7 +42,9 @@ import type { Redirects } from './runtime/redirects.ts'
 import { toStoredRecord } from './runtime/stored-record.ts'
 import { topTasks, TwinFound, type TaskRuntime } from './runtime/task-runtime.ts'
 import { createTicket } from './runtime/ticket.ts'
+import { cancelElsewhere, mergeReports } from './cancel-elsewhere.ts'
 import { readStats } from './stats.ts'
+import { createOnTask } from './task-places.ts'
 import { descendantsOf } from './runtime/tree-index.ts'
 
 export interface SessionParts {
@@ -88,12 +97,15 @@ export function createSession(
     return record
   }
 
-  /** The record of a task that is not open, once its end is public. */
-  const requireEnded = async (taskId: unknown): Promise<StoredRecord> => {
+  /** The record of a task that is not open here; of one that has just ended here, once its end is public. */
+  const requireNotHere = async (taskId: unknown): Promise<StoredRecord> => {
     const live = findLive(taskId)
     if (live !== undefined) await runtime.whenAllEnded([live])
     return requireStored(taskId)
   }
+
+  const { orders } = runtime.membership
+  const onTask = createOnTask({ findOpen, requireStored: requireNotHere, orders })
 
   /** Refuses ids that are not the owner's, and makes ephemeral calls that somebody asks about tasks of record. */
   const requireAll = async (taskIds: unknown): Promise<string[]> => {
@@ -115,6 +127,7 @@ export function createSession(
   }
 
   const view = (record: StoredRecord): TaskRecord => toTaskRecord(record, store.durability)
+  const toResult = (record: StoredRecord): Promise<unknown> => readResult(store, record)
 
   const endOf = async (taskId: string, options: unknown): Promise<StoredRecord> => {
     const [record] = await whenEnded([taskId], 'all', options)
@@ -151,8 +164,7 @@ export function createSession(
     runtime,
     owner,
     waitMs: defaults.settings.waitMs,
-    findOpen,
-    requireEnded,
+    onTask,
     runningTask,
   })
 
@@ -196,35 +208,43 @@ export function createSession(
     async cancel(taskId, options) {
       const from = runningTask()
       const cause = toCause(options, from)
-      const live = findOpen(taskId)
-      if (live !== undefined) return runtime.cancel([live], cause, from)
-      const { status } = await requireEnded(taskId)
-      return { count: 0, tasks: [{ taskId, status }] }
+      return onTask<CancelReport>(taskId, {
+        here: (live) => runtime.cancel([live], cause, from),
+        elsewhere: () => ({ verb: 'cancel', cause }),
+        ended: ({ status }) => ({ count: 0, tasks: [{ taskId, status }] }),
+      })
     },
 
     async cancelAll(options) {
       const { runId, ...rest } = checkOptionNames('options', options, ['runId', 'reason', 'note'])
       const from = runningTask()
       const cause = toCause(rest, from)
-      if (runId === undefined) return runtime.cancel(topTasks(runtime.tree, owner, undefined), cause, from)
-      const checkedRunId = checkText('runId', runId, MAX_CONVERSATION_CHARS)
-      runtime.closeRun(owner, checkedRunId)
-      return runtime.cancel(topTasks(runtime.tree, owner, checkedRunId), cause, from)
+      const checkedRunId = runId === undefined ? undefined : checkText('runId', runId, MAX_CONVERSATION_CHARS)
+      if (checkedRunId !== undefined) runtime.closeRun(owner, checkedRunId)
+      const here = runtime.cancel(topTasks(runtime.tree, owner, checkedRunId), cause, from)
+      if (orders === undefined) return here
+      const query = { owner, ...(checkedRunId === undefined ? {} : { runId: checkedRunId }) }
+      return mergeReports([here, ...(await cancelElsewhere({ store, orders, findLive }, query, cause))])
     },
 
     async redirect(taskId, target) {
-      const live = findOpen(taskId)
-      if (live !== undefined) return runtime.redirect(live, requireTarget(target, defaults.channels))
-      const stored = await requireEnded(taskId)
-      await redirects.redirectFinal(stored, requireTarget(target, defaults.channels))
+      const checked = (): string => requireTarget(target, defaults.channels)
+      await onTask<unknown>(taskId, {
+        here: (live) => runtime.redirect(live, checked()),
+        elsewhere: () => ({ verb: 'redirect', target: checked() }),
+        ended: (record) => redirects.redirectFinal(record, checked()),
+      })
     },
 
     async answer(taskId, key, value) {
       const actor = actorOf(runningTask())
-      const live = findOpen(taskId)
-      if (live !== undefined) return runtime.answer(live, { key, value, actor })
-      await requireEnded(taskId)
-      throw new TaskError('task_final', 'The task has ended.', { taskId })
+      await onTask<unknown>(taskId, {
+        here: (live) => runtime.answer(live, { key, value, actor }),
+        elsewhere: () => ({ verb: 'answer', key, value, actor }),
+        ended: () => {
+          throw new TaskError('task_final', 'The task has ended.', { taskId })
+        },
+      })
     },
 
     send: verbs.send,
@@ -240,9 +260,13 @@ export function createSession(
     whenIdle: verbs.whenIdle,
 
     async background(taskId) {
-      const live = findOpen(taskId)
-      if (live !== undefined) return runtime.background(live)
-      return createTicket(await requireEnded(taskId), { isSaved: true, durability: store.durability })
+      const toTicket = (record: StoredRecord): Ticket =>
+        createTicket(record, { isSaved: true, durability: store.durability })
+      return onTask<Ticket>(taskId, {
+        here: (live) => runtime.background(live),
+        elsewhere: () => ({ verb: 'background' }),
+        ended: toTicket,
+      })
     },
 
     async attach(taskId, options) {
@@ -250,8 +274,14 @@ export function createSession(
       signal?.throwIfAborted()
       const live = findOpen(taskId)
       if (live !== undefined) return runtime.attach(live, { waitMs, signal, waiter: runningTask() })
-      const stored = await requireEnded(taskId)
-      return { kind: 'inline', value: toResult(stored), persisted: store.durability !== 'memory', taskId }
+      const stored = await requireNotHere(taskId)
+      try {
+        const ended = isFinalStatus(stored.status) ? stored : await endOf(taskId, { waitMs, ...(signal && { signal }) })
+        return { kind: 'inline', value: await toResult(ended), persisted: store.durability !== 'memory', taskId }
+      } catch (error) {
+        if (!isTaskError(error, 'wait_timeout')) throw error
+        return { kind: 'background', ticket: await session.background(taskId) }
+      }
     },
 
     events: (options) => streams.iterate(...toStream(options)),
@@ -426,10 +456,11 @@ export function createDoor(parts: SessionParts): TaskDoor {
 }
 
 /** The value of an ended task, read from what was kept. @throws `task_failed`, `task_cancelled` */
-function toResult(record: StoredRecord): unknown {
+async function readResult(store: TaskStore, record: StoredRecord): Promise<unknown> {
   if (record.status === 'failed' && record.failure !== undefined)
     throw new TaskFailedError(record.taskId, record.failure)
   if (record.status === 'cancelled') throw new TaskCancelledError(record.taskId, record.cause ?? { reason: 'user' })
   if (!isFinalStatus(record.status)) throw new TaskNotFoundError()
-  return record.resultJson === undefined ? undefined : (JSON.parse(record.resultJson) as unknown)
+  const json = record.isSpilled === true ? await store.readAttachment(record.taskId, 'result') : record.resultJson
+  return json === undefined ? undefined : (JSON.parse(json) as unknown)
 }

@@ -8,6 +8,7 @@ import { createDeliveries } from './delivery/deliveries.ts'
 import { toChannelMap } from './delivery/targets.ts'
 import { TaskError } from './errors.ts'
 import { createHub } from './events/hub.ts'
+import { createNews, NO_NEWS } from './events/news.ts'
 import { createStreams } from './events/streams.ts'
 import { createOperator, type Operator } from './operator.ts'
 import {
@@ -29,6 +30,7 @@ import type { IdSource } from './ports/id-source.ts'
 import type { Logger } from './ports/logger.ts'
 import type { TaskDoor } from './ports/task-door.ts'
 import type { TaskStore } from './ports/task-store.ts'
+import type { AnyToolDefinition } from './ports/tool.ts'
 import { ambient, explicit } from './runtime/ambient.ts'
 import { createCounters } from './runtime/counters.ts'
 import { createDeadlines } from './runtime/deadlines.ts'
@@ -36,12 +38,20 @@ import { createRedirects } from './runtime/redirects.ts'
 import { createShutdown, type ShutdownReport } from './runtime/shutdown.ts'
 import type { Inspector, SupervisorActor } from './runtime/supervisor-actor.ts'
 import { createTaskRuntime } from './runtime/task-runtime.ts'
+import { createRecall } from './recall.ts'
+import { createOpenedStore } from './runtime/cluster/opened-store.ts'
 import { createDoor, createSession } from './session.ts'
+import { toToolMap } from './tool.ts'
 import type { Session, SessionOptions } from './ports/session.ts'
 
 export interface TaskSupervisorOptions extends SettingsOptions {
   /** Where tasks of record are kept. @defaultValue a store in memory */
   readonly store?: TaskStore
+  /**
+   * Tools that may run again in another process (`recovery: 'rerun'`), by their names: every process that has the store
+   * should know the same. @defaultValue none
+   */
+  readonly tools?: readonly AnyToolDefinition[]
   /** Where results may go, by the name that targets use. @defaultValue none */
   readonly channels?: Readonly<Record<string, Channel>>
   /** Where results of root tasks go when neither the call nor the session's origin says so: to all of these. */
@@ -76,7 +86,11 @@ export interface ShutdownOptions {
  * in memory and no channel is set up; otherwise an owner has to be named with `session`.
  */
 export interface TaskSupervisor extends Session, AsyncDisposable {
-  /** Resolves when the supervisor is ready. Calling it is optional. */
+  /**
+   * Opens the store and takes over what dead processes have left. Calling it is optional: the first use does the same, and
+   * goes on trying when the store does not answer.
+   * @throws what is wrong with the store
+   */
   start(): Promise<void>
   /** The door of one owner. @throws TypeError for an owner that is none, `target_invalid` */
   session(options: SessionOptions): Session
@@ -85,8 +99,9 @@ export interface TaskSupervisor extends Session, AsyncDisposable {
   /** The root actor, for inspection. */
   readonly actor: SupervisorActor['ref']
   /**
-   * Takes no new work, lets live tasks end for `graceMs`, cancels the rest and waits for its end, flushes and stops.
-   * Takes at most `graceMs`, the supervisor's own `graceMs` and four times `commitWaitMs`. Calling it again gives the same
+   * Takes no new work, lets live tasks end for `graceMs`, leaves what may run again to other processes, cancels the rest and
+   * waits for its end, flushes and stops. Takes at most `graceMs`, twice the supervisor's own `graceMs` and five times
+   * `commitWaitMs`. Calling it again gives the same
    * promise. `shutdownOnSignals` calls it when the process is told to end.
    * @throws `not_allowed` when called from a task's own code
    */
@@ -114,6 +129,7 @@ const STORE_METHODS = [
 const OPTION_NAMES = [
   ...SETTINGS_NAMES,
   'store',
+  'tools',
   'channels',
   'deliverTo',
   'lineage',
@@ -148,7 +164,11 @@ export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskS
   const deliverTo = toTargets(options.deliverTo === undefined ? [] : options.deliverTo, channels)
   const lineage = checkChoice('lineage', orDefault(options.lineage, 'ambient'), ['ambient', 'explicit'])
   const memoise = checkBoolean('memoise', orDefault(options.memoise, true))
-  const store = checkMethods('store', options.store === undefined ? memoryStore() : options.store, STORE_METHODS)
+  const given = checkMethods('store', options.store === undefined ? memoryStore() : options.store, STORE_METHODS)
+  const tools = toToolMap(options.tools === undefined ? [] : options.tools)
+  if (settings.retention.oversizeResult === 'spill' && given.durability === 'memory') {
+    throw badOption('retention.oversizeResult', "'fail' or 'truncate' with a store in memory", 'spill')
+  }
   const logger = toSafeLogger(checkMethods('logger', orDefault(options.logger, consoleLogger), ['warn', 'error']))
   const clock = checkMethods('clock', orDefault(options.clock, systemClock), [
     'now',
@@ -168,6 +188,19 @@ export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskS
   }
   const deadlines = createDeadlines(clock, reportError)
   const context = lineage === 'ambient' ? ambient : explicit
+  const hasToOpen = given.open !== undefined || given.cluster !== undefined || given.durability !== 'memory'
+  const { store, open, isOpen } = createOpenedStore({
+    store: given,
+    clock,
+    prepare: hasToOpen ? () => prepare() : undefined,
+    onOpen: () => runtime.membership.begin(),
+  })
+  const prepare = async (): Promise<void> => {
+    for (const warning of (await given.open?.()) ?? []) logger.warn({}, warning)
+    await runtime.membership.join()
+  }
+  const news =
+    store.cluster === undefined ? NO_NEWS : createNews({ store, cluster: store.cluster, deadlines, reportError })
   const hub = createHub({
     incarnation: () => store.incarnation,
     isLive: (taskId) => runtime.supervisor.live.has(taskId),
@@ -188,6 +221,8 @@ export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskS
     memoise,
     inspect,
     door: () => door,
+    news,
+    recall: createRecall(tools),
     reportError,
   })
   const deliveries = createDeliveries({
@@ -205,6 +240,8 @@ export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskS
   const streams = createStreams({
     store,
     hub,
+    news,
+    whenOpen: () => (isOpen() ? undefined : open()),
     clock,
     deadlines,
     maxBufferedEvents: settings.maxBufferedEvents,
@@ -213,7 +250,7 @@ export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskS
     reportError,
   })
 
-  const defaults: CallDefaults = { settings, channels, deliverTo }
+  const defaults: CallDefaults = { settings, channels, deliverTo, tools }
   const parts = { runtime, store, streams, redirects, defaults }
   const door: TaskDoor = createDoor(parts)
   const shutDown = createShutdown({
@@ -225,7 +262,10 @@ export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskS
     reportError,
     whenDelivered: deliveries.whenIdle,
     stopDeliveries: deliveries.stop,
-    closeStore: () => store.close(),
+    closeStore: async () => {
+      news.close()
+      await store.close()
+    },
   })
   // No async function: that would give each caller a promise of its own.
   const shutdown = (given?: ShutdownOptions): Promise<ShutdownReport> => {
@@ -243,7 +283,7 @@ export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskS
 
   return Object.defineProperties(own, {
     ...describe({
-      start: async () => undefined,
+      start: open,
       session(given: SessionOptions) {
         const checked = checkOptionNames('options', given, ['owner', 'origin', 'conversation'])
         return createSession(parts, { owner: checkOwner(checked['owner']), options: given })

@@ -61,6 +61,19 @@ export function defineTool<Input, Output>(definition: ToolDefinition<Input, Outp
   return Object.freeze({ ...definition })
 }
 
+/** Tools by their names. @throws TypeError for what is no definition with a name, and for two of one name */
+export function toToolMap(value: unknown): ReadonlyMap<string, ResolvedTool> {
+  if (!Array.isArray(value)) throw badOption('tools', 'an array of tool definitions', value)
+  const tools = new Map<string, ResolvedTool>()
+  for (const tool of value as readonly unknown[]) {
+    if (typeof tool === 'function') throw badOption('tools', 'definitions, which have names', tool)
+    const resolvedTool = resolveTool(tool)
+    if (tools.has(resolvedTool.name)) throw badOption('tools', 'tools of different names', resolvedTool.name)
+    tools.set(resolvedTool.name, resolvedTool)
+  }
+  return tools
+}
+
 const resolved = new WeakMap<object, ResolvedTool>()
 
 /** A tool, checked. @throws TypeError */
@@ -110,6 +123,8 @@ function checkPolicy(name: string, value: unknown): CheckedPolicy {
     'attemptTimeoutMs',
     'retry',
     'restarts',
+    'recovery',
+    'maxInterruptions',
     'background',
     'onParentEnd',
     'onChildFailure',
@@ -125,6 +140,7 @@ function checkPolicy(name: string, value: unknown): CheckedPolicy {
   const { background, onChildFailure, restarts, concurrencyKey, dedupeKey } = policy
   return {
     ...checkCallPolicy(name, policy),
+    ...checkRecovery(name, policy),
     ...(concurrencyKey === undefined
       ? {}
       : { concurrencyKey: checkKeySource(`${name}.concurrencyKey`, concurrencyKey) }),
@@ -137,6 +153,28 @@ function checkPolicy(name: string, value: unknown): CheckedPolicy {
       ? {}
       : { onChildFailure: checkChoice(`${name}.onChildFailure`, onChildFailure, ['isolate', 'fail']) }),
     ...(restarts === undefined ? {} : { restarts: checkRestarts(`${name}.restarts`, restarts) }),
+  }
+}
+
+const MAX_INTERRUPTIONS = 100
+
+function checkRecovery(
+  name: string,
+  { recovery, maxInterruptions }: Readonly<Record<string, unknown>>,
+): Pick<ToolPolicy, 'recovery' | 'maxInterruptions'> {
+  if (maxInterruptions !== undefined && recovery !== 'rerun') {
+    throw badOption(`${name}.maxInterruptions`, "left out unless recovery is 'rerun'", maxInterruptions)
+  }
+  return {
+    ...(recovery === undefined ? {} : { recovery: checkChoice(`${name}.recovery`, recovery, ['fail', 'rerun']) }),
+    ...(maxInterruptions === undefined
+      ? {}
+      : {
+          maxInterruptions: checkWhole(`${name}.maxInterruptions`, maxInterruptions, {
+            min: 0,
+            max: MAX_INTERRUPTIONS,
+          }),
+        }),
   }
 }
 

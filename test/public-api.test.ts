@@ -49,6 +49,7 @@ const DOORS: Readonly<Record<string, Door>> = {
     ],
     types: [
       'Approval',
+      'AnyToolDefinition',
       'AskOptions',
       'Attachment',
       'AttachmentKind',

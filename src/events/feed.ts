@@ -41,6 +41,12 @@ export interface FeedSource {
   toEvent(entry: FeedEntry): TaskEvent
   listen(listener: PublicationListener): () => void
   onPause(listener: () => void): () => void
+  /** Calls back when other processes may have added to the log: beyond the place, where one is told. */
+  onNews(listener: (place: number | undefined) => void): () => void
+  /** Resolves when the log can be told from another one; nothing where it can already. */
+  whenOpen(): Promise<void> | undefined
+  /** Names the log; another one has another name. */
+  incarnation(): string
   /** What is known of the one task now; gaps carry it. */
   record?(): Awaitable<TaskRecord | undefined>
 }
@@ -57,8 +63,8 @@ export interface FeedSink {
 export interface FeedStart {
   /** The last place the consumer knows, or `now` for live only. */
   readonly after: number | 'now'
-  /** The consumer's cursor was of another log. */
-  readonly isReset: boolean
+  /** The log that `after` is a place in; absent where it is a place in any. */
+  readonly incarnation: string | undefined
   readonly maxHeld: number
   /** Decides which events the consumer wants; places count all of them. */
   readonly filter: ((event: TaskEvent) => boolean) | undefined
@@ -237,8 +243,16 @@ export function openFeed(
     }
   }
 
+  const hearNews = (at: number | undefined): void => {
+    if (at !== undefined && at <= place) return
+    // What is being read may have been read before that was written.
+    if (phase === 'replaying') hasOverflowed = true
+    else replayAgain()
+  }
+
   const listen = (): void => {
     undo.push(source.listen(hear))
+    undo.push(source.onNews(hearNews))
     undo.push(
       source.onPause(() => {
         if (isPauseTold || phase === 'ended') return
@@ -252,9 +266,14 @@ export function openFeed(
     try {
       const verdict = source.authorise?.()
       if (verdict !== undefined) await verdict
+      const opening = source.whenOpen()
+      if (opening !== undefined) await opening
       if (isEnded()) return
       listen()
-      if (start.isReset) sink.push({ type: 'stream.reset' })
+      if (start.incarnation !== undefined && start.incarnation !== source.incarnation()) {
+        place = 0
+        sink.push({ type: 'stream.reset' })
+      }
       if (start.after === 'now') place = (await source.read(Number.MAX_SAFE_INTEGER, 1)).upTo
     } catch (error) {
       if (isEnded()) return

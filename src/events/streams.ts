@@ -11,6 +11,7 @@ import { fromCursor, invalidCursor, tagOf, toCursor, type CursorPlaces, type Cur
 import { openFeed, type FeedSink, type FeedSource, type FeedStart } from './feed.ts'
 import { withHeartbeat } from './heartbeat.ts'
 import type { Hub } from './hub.ts'
+import type { News } from './news.ts'
 import { toIterator } from './iterator-face.ts'
 import { toObservable } from './observable-face.ts'
 import { toTaskEvent, toTaskRecord } from './task-event-view.ts'
@@ -43,6 +44,9 @@ export interface Streams {
 export function createStreams(parts: {
   readonly store: TaskStore
   readonly hub: Hub
+  readonly news: News
+  /** Resolves when the store is open; nothing when it is. */
+  readonly whenOpen: () => Promise<void> | undefined
   readonly clock: Clock
   readonly deadlines: Deadlines
   readonly maxBufferedEvents: number
@@ -50,12 +54,30 @@ export function createStreams(parts: {
   readonly onGap: () => void
   readonly reportError: (error: unknown) => void
 }): Streams {
-  const { store, hub, clock, deadlines, maxBufferedEvents, reportError } = parts
+  const { store, hub, news, clock, deadlines, maxBufferedEvents, reportError } = parts
+  const ofStore = { whenOpen: parts.whenOpen, incarnation: () => store.incarnation }
   const toEventFor =
     (reach: CursorReach): FeedSource['toEvent'] =>
     (entry) =>
       toTaskEvent(entry, toCursor(store.incarnation, entry, reach))
   const toEvent = toEventFor('owner')
+
+  /** What lives here is heard of without the store. */
+  const onNewsOf = (taskId: string, listener: (place: number | undefined) => void): (() => void) => {
+    if (!news.isNeeded) return () => undefined
+    let stop: (() => void) | undefined
+    let isOver = false
+    const watch = async (): Promise<void> => {
+      const record = await store.read(taskId)
+      if (record === undefined || isOver) return
+      stop = news.watch(record.owner, () => void (!hub.isLive(taskId) && listener(undefined)))
+    }
+    watch().catch(reportError)
+    return () => {
+      isOver = true
+      stop?.()
+    }
+  }
 
   const taskSource = (taskId: string, authorise: () => void | Promise<void>): FeedSource => ({
     taskId,
@@ -73,6 +95,8 @@ export function createStreams(parts: {
     toEvent,
     listen: (listener) => hub.onTask(taskId, listener),
     onPause: (listener) => hub.onPause(listener),
+    onNews: (listener) => onNewsOf(taskId, listener),
+    ...ofStore,
     async record() {
       const stored = await store.read(taskId)
       return stored && toTaskRecord(stored, store.durability)
@@ -86,6 +110,8 @@ export function createStreams(parts: {
     toEvent,
     listen: (listener) => hub.onOwner(owner, listener),
     onPause: (listener) => hub.onPause(listener),
+    onNews: (listener) => news.watch(owner, listener),
+    ...ofStore,
   })
 
   const allSource: FeedSource = {
@@ -95,6 +121,8 @@ export function createStreams(parts: {
     toEvent: toEventFor('all'),
     listen: (listener) => hub.onAll(listener),
     onPause: (listener) => hub.onPause(listener),
+    onNews: (listener) => news.watch(undefined, listener),
+    ...ofStore,
   }
 
   const sourceOf = (scope: StreamScope): FeedSource => {
@@ -110,9 +138,9 @@ export function createStreams(parts: {
 
   const toStart = (scope: StreamScope, after: unknown): FeedStart => {
     const filter = scope.kind === 'task' ? undefined : scope.filter
-    const from = (place: number | 'now', isReset = false): FeedStart => ({
+    const from = (place: number | 'now', incarnation?: string): FeedStart => ({
       after: place,
-      isReset,
+      incarnation,
       maxHeld: maxBufferedEvents,
       filter,
     })
@@ -124,8 +152,7 @@ export function createStreams(parts: {
     if (typeof after !== 'string')
       throw badOption('after', "a cursor, 'now' or, for one task, a sequence number", after)
     const places = fromCursor(after)
-    const place = placeIn(scope, places)
-    return places.incarnation === store.incarnation ? from(place) : from(0, true)
+    return from(placeIn(scope, places), places.incarnation)
   }
 
   const open = (

@@ -32,7 +32,17 @@ export function toTaskEvent(entry: FeedEntry, cursor: string | undefined): TaskE
 
 /** A record as its owner sees it. */
 export function toTaskRecord(stored: StoredRecord, durability: Durability): TaskRecord {
-  const { version: _version, lastSeq: _lastSeq, node: _node, resultJson, policy: _policy, ...rest } = stored
+  const {
+    version: _version,
+    lastSeq: _lastSeq,
+    node: _node,
+    recovery: _recovery,
+    isSpilled: _isSpilled,
+    inputDigest: _inputDigest,
+    policy: _policy,
+    resultJson,
+    ...rest
+  } = stored
   const view: Mutable<TaskRecord> = { ...rest, persisted: durability !== 'memory' }
   if (stored.status !== 'completed' && resultJson !== undefined) view.partial = JSON.parse(resultJson)
   return Object.freeze(view)

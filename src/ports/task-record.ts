@@ -109,9 +109,25 @@ export interface StoredRecord extends Omit<TaskRecord, 'persisted' | 'partial'> 
   readonly node?: string
   /** The result or the partial result, as JSON; absent when there is no value, or when it is attached. */
   readonly resultJson?: string
+  /** The result is attached: it is larger than a record may be. */
+  readonly isSpilled?: boolean
   /** Of a call with a dedupe key: tells its tool and input from others. */
   readonly inputDigest?: string
   readonly policy: StoredPolicy
+  /** Of a task that may run again when its process is gone. */
+  readonly recovery?: StoredRecovery
+}
+
+export interface StoredRecovery {
+  /** How often its process was lost while its code ran. */
+  readonly interruptions: number
+  readonly maxInterruptions: number
+  /** The moment of its hard deadline, while its running time goes on. */
+  readonly hardAt?: number
+  /** What is left of its running time while that stands still, in milliseconds. */
+  readonly leftMs?: number
+  /** The part of its budget that is kept for handing back. */
+  readonly budgetReserve?: number
 }
 
 export interface StoredPolicy {

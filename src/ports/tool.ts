@@ -52,6 +52,16 @@ export interface ToolPolicy<Input = never> {
    */
   readonly restarts?: RestartIntensity
   /**
+   * What becomes of a task whose process is gone, with a store that outlives it. `fail`: it has failed with code
+   * `interrupted`. `rerun`: another process runs it again, as a further attempt with the same input: only for tools whose
+   * effects may happen twice, that are among the supervisor's `tools`, with input that is JSON. A task below another one
+   * that has not ended fails in either case, and what is above it decides.
+   * @defaultValue 'fail'
+   */
+  readonly recovery?: 'fail' | 'rerun'
+  /** How often a task with `recovery: 'rerun'` may lose its process while its code runs, before it fails. @defaultValue 3 */
+  readonly maxInterruptions?: number
+  /**
    * `auto` follows `inlineMs`; `never` awaits inline for ever; `always` goes to the background at once.
    * @defaultValue 'auto'
    */
@@ -121,6 +131,9 @@ export interface ToolDefinition<Input, Output> {
   readonly policy?: ToolPolicy<Input>
   readonly run: ToolFunction<Input, Output>
 }
+
+/** A definition of which nobody needs to know what it takes and gives. */
+export type AnyToolDefinition = Omit<ToolDefinition<never, unknown>, 'input'> & { readonly input?: StandardSchemaV1 }
 
 /** Anything that can be called as a task. */
 export type Tool<Input, Output> = ToolFunction<Input, Output> | ToolDefinition<Input, Output>

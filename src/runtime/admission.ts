@@ -16,7 +16,7 @@ import type { Claim } from '../ports/task-store.ts'
 import type { Journal } from './journal.ts'
 import type { Keys } from './turns/keys.ts'
 import { budgetExceeded, findShortBudget, type Budgets } from './budgets.ts'
-import { createLiveTask, statusOf, type LiveTask, type TaskSpec } from './live-task.ts'
+import { createLiveTask, rareOf, statusOf, type LiveTask, type TaskSpec } from './live-task.ts'
 import type { SupervisorActor } from './supervisor-actor.ts'
 import type { TreeIndex } from './tree-index.ts'
 import type { Turns } from './turns/turns.ts'
@@ -34,7 +34,7 @@ export interface AdmissionAnswers {
 export interface Admission {
   /** Gives the task its place. Nothing has started and nothing is written. @throws the refusal */
   create(
-    call: { readonly spec: TaskSpec; readonly input: unknown },
+    call: { readonly spec: TaskSpec; readonly input: unknown; readonly inputJson: string | undefined },
     parent: LiveTask | undefined,
     caller: CallerState,
   ): LiveTask
@@ -73,7 +73,7 @@ export function createAdmission(parts: {
   }
 
   return {
-    create({ spec, input }, parent, caller) {
+    create({ spec, input, inputJson }, parent, caller) {
       const taskId = parts.createId()
       const lineage = decideLineage(taskId, parent, spec.correlation)
       const runId = lineage.correlation?.runId
@@ -108,6 +108,15 @@ export function createAdmission(parts: {
         createdAt: parts.clock.now(),
         caller,
       })
+      if (inputJson !== undefined) {
+        rareOf(task).recovery = {
+          inputJson,
+          interruptions: 0,
+          epochsAhead: 0,
+          carried: new Map(),
+          needsTurn: false,
+        }
+      }
       tree.link(task)
       supervisor.register(task)
       turns.enter(task, isOverdraft)

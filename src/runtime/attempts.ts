@@ -31,6 +31,8 @@ export type NextStep = RetryDecision | { readonly kind: 'overtaken' }
 export interface Attempts {
   /** Counts the attempt whose code is about to be called. Does nothing for a task without attempts, as all of these. */
   begin(task: LiveTask): void
+  /** Arms the next attempt of a task whose last one another process has lost. */
+  restore(task: LiveTask, lost: { readonly attempt: number; readonly dueAt: number }): void
   goOn(task: LiveTask): void
   /** Does nothing when its time stands still already. */
   standStill(task: LiveTask): void
@@ -90,7 +92,10 @@ export function createAttempts(parts: {
     nextAtMs: undefined,
     isGraceOver: false,
     exhausted: undefined,
-    beginNext: task.spec.attempts?.retry === undefined ? undefined : inItsContext(() => parts.onDue(task)),
+    beginNext:
+      task.spec.attempts?.retry === undefined && task.spec.recovery === undefined
+        ? undefined
+        : inItsContext(() => parts.onDue(task)),
     restartsAtMs: NO_RESTARTS,
   })
 
@@ -161,6 +166,15 @@ export function createAttempts(parts: {
       attempts.isGraceOver = false
       attempts.restartsAtMs = NO_RESTARTS
       noteDue(task, attempts)
+    },
+
+    restore(task, { attempt, dueAt }) {
+      const attempts = createFirst(task)
+      attempts.current = { ...createAttempt(task, attempt), isOver: true }
+      attempts.firstStartedAtMs -= Math.max(0, clock.now() - (task.startedAt ?? clock.now()))
+      attempts.dueAt = dueAt
+      attempts.moment = deadlines.after(Math.max(0, dueAt - clock.now()), beginNext, task)
+      task.attempts = attempts
     },
 
     goOn(task) {

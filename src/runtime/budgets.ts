@@ -18,7 +18,7 @@ import {
   type BudgetShortage,
 } from '../../machines/policies/budget.ts'
 import { TaskError } from '../errors.ts'
-import type { TaskUsage } from '../ports/task-record.ts'
+import type { TaskBudget, TaskUsage } from '../ports/task-record.ts'
 import { parentOf, rareOf, type Budget, type LiveTask } from './live-task.ts'
 
 /** What came of a report. */
@@ -34,6 +34,8 @@ export interface Budgets {
   shortageBelow(parent: LiveTask): BudgetShortage | undefined
   /** Gives a new task the budget it draws on, and counts it where it has one above. */
   enter(task: LiveTask, parent: LiveTask | undefined): void
+  /** Gives a task back the budget it held in another process. */
+  restore(task: LiveTask, kept: TaskBudget, reserve: number): void
   /** Takes back that it was counted: it never came to be. */
   leave(task: LiveTask): void
   /** Draws what a task has used. `enforce` has to follow once that is told. */
@@ -70,6 +72,12 @@ export function createBudgets(parts: { readonly stop: (top: LiveTask, what: 'tok
         asked === undefined
           ? above
           : { holder: task, above, granted: decideGrant(asked, leftIn(above)), spent: NOTHING_SPENT }
+    },
+
+    restore(task, { granted, spent }, reserve) {
+      const { tokens = Infinity, cost = Infinity, spawns = Infinity } = granted
+      const grant = decideGrant({ tokens, cost, spawns, reserve }, undefined)
+      rareOf(task).budget = { holder: task, above: undefined, granted: grant, spent }
     },
 
     leave(task) {

@@ -40,6 +40,8 @@ export interface Callers {
   attachAgain(task: LiveTask): void
   /** Refuses whoever waits for a task that never came to be. */
   refuseAll(task: LiveTask, error: unknown): void
+  /** Gives whoever is left a ticket: the task goes on in another process. */
+  giveUp(task: LiveTask): void
   /** Answers whoever is left, at the end of the task. */
   answerAll(task: LiveTask, isSaved: boolean): void
 }
@@ -158,6 +160,8 @@ export function createCallers(parts: {
     refuseAll(task, error) {
       for (const caller of takeAll(task)) caller.reject(error)
     },
+
+    giveUp: (task) => answerWithTickets(task, takeAll(task), true),
 
     answerAll(task, isSaved) {
       if (task.callers === undefined) return

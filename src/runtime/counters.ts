@@ -24,6 +24,18 @@ export interface Counters {
   abandonedAttempts: number
   /** Tasks whose next attempt was dropped by a shutdown. */
   droppedRetries: number
+  /** Times that this process could not renew its lease in time, and stopped what must not run twice. */
+  fencedTimes: number
+  /** Times that this process was found dead by others, and let go of all its tasks of record. */
+  lostLeases: number
+  /** Tasks of dead processes that were closed here. */
+  closedOrphans: number
+  /** Tasks of dead processes whose code runs again here. */
+  rerunOrphans: number
+  /** Tasks that a shutdown has left for other processes to go on with. */
+  handedBackTasks: number
+  /** Orders of other processes that were taken. */
+  ordersTaken: number
   /** Commits that the store refused. */
   refusedCommits: number
   /** Errors of the store in what nobody awaits: each failed attempt to commit, to prune, to keep how a delivery ended. */
@@ -48,6 +60,12 @@ export function createCounters(): Counters {
     abandonedTasks: 0,
     abandonedAttempts: 0,
     droppedRetries: 0,
+    fencedTimes: 0,
+    lostLeases: 0,
+    closedOrphans: 0,
+    rerunOrphans: 0,
+    handedBackTasks: 0,
+    ordersTaken: 0,
     refusedCommits: 0,
     storeErrors: 0,
     failedDeliveries: 0,

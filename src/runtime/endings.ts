@@ -12,6 +12,9 @@ import { isAttached, type LiveTask } from './live-task.ts'
 /** How much of a result is kept, and what becomes of a larger one. */
 type ResultLimits = Pick<Settings['retention'], 'maxResultBytes' | 'oversizeResult'>
 
+/** The largest result that is kept beside its record, in bytes of JSON. */
+const MAX_SPILLED_BYTES = 64 * 1024 * 1024
+
 /** Keeps the result of a task of record as JSON. Gives why it cannot be kept; an ephemeral call keeps none. */
 export function keepResult(task: LiveTask, value: unknown, limits: ResultLimits): TaskFailure | undefined {
   if (task.log === undefined) return undefined
@@ -23,17 +26,21 @@ export function keepResult(task: LiveTask, value: unknown, limits: ResultLimits)
 
 function toKeptResult(value: unknown, limits: ResultLimits): KeptResult | TaskFailure | undefined {
   const { maxResultBytes, oversizeResult } = limits
-  const encoded = encodeJson(value, maxResultBytes)
+  const maySpill = oversizeResult === 'spill'
+  const encoded = encodeJson(value, maySpill ? Math.max(MAX_SPILLED_BYTES, maxResultBytes) : maxResultBytes)
   switch (encoded.kind) {
-    case 'json':
-      return encoded.json === undefined ? undefined : { json: encoded.json, bytes: encoded.bytes, isCut: false }
+    case 'json': {
+      const { json, bytes } = encoded
+      return json === undefined ? undefined : { json, bytes, isCut: false, isSpilled: bytes > maxResultBytes }
+    }
     case 'refused':
       return createFailure('result_unserialisable', `The result cannot be kept: ${encoded.why}.`)
     case 'too_large': {
       const mayCut = oversizeResult === 'truncate'
       const cut = mayCut && typeof value === 'string' ? cutResult(value, maxResultBytes) : undefined
       if (cut !== undefined) return cut
-      const size = `at least ${encoded.atLeastBytes} bytes; ${maxResultBytes} are kept at most`
+      const maxBytes = maySpill ? MAX_SPILLED_BYTES : maxResultBytes
+      const size = `at least ${encoded.atLeastBytes} bytes; ${maxBytes} are kept at most`
       const hint = mayCut && typeof value !== 'string' ? ', and only a string can be cut' : ''
       return createFailure('result_too_large', `The result has ${size}${hint}.`)
     }

@@ -24,10 +24,11 @@ import {
   type TaskEventData,
   type TaskEventType,
 } from '../ports/task-event.ts'
-import type { Claim, Commit, CommitReply, FeedEntry, OutboxEntry } from '../ports/task-store.ts'
+import type { StoredRecord } from '../ports/task-record.ts'
+import type { Attachment, Claim, Commit, CommitReply, FeedEntry, OutboxEntry } from '../ports/task-store.ts'
 import type { Settings } from '../options.ts'
 import type { Counters } from './counters.ts'
-import { attemptOf, reportedOf, type LiveTask, type TaskLog } from './live-task.ts'
+import { attemptOf, epochOf, reportedOf, type LiveTask, type TaskLog } from './live-task.ts'
 import { toStoredRecord } from './stored-record.ts'
 import type { PendingCommit, StoreWriter } from './store-writer.ts'
 
@@ -56,6 +57,12 @@ export interface Journal {
    */
   promote(task: LiveTask): void
   save(task: LiveTask): void
+  /** Goes on with the log of a task that another process has begun, and this one has taken over. */
+  reopen(task: LiveTask, record: StoredRecord): void
+  /** Makes a commit public that was written elsewhere in this process. */
+  noteCommitted(commit: Commit, reply: Extract<CommitReply, { kind: 'committed' }>): void
+  /** Nothing of this task may be written any more: it belongs to another process, or soon may. */
+  lose(task: LiveTask): void
   /** Takes a `concurrency` claim for a task of record. It is given back with the end of the task. */
   claim(task: LiveTask, claim: Claim, onClaim: (isGranted: boolean) => void): void
   /** `chars`: how long the output or the payload is, which is bounded. */
@@ -83,6 +90,7 @@ export interface Journal {
 const NONE: readonly never[] = Object.freeze([])
 const NO_DATA = Object.freeze({})
 const ADMITTED: AdmissionAnswer = Object.freeze({ kind: 'admitted' })
+const STALE = Object.freeze({ kind: 'stale' })
 const UNKNOWN: AdmissionAnswer = Object.freeze({ kind: 'unknown' })
 
 export function createJournal(parts: {
@@ -92,6 +100,8 @@ export function createJournal(parts: {
   readonly writer: StoreWriter
   readonly settings: Settings
   readonly counters: Counters
+  /** The name of this process among those that have the store, if there may be several. */
+  readonly nodeId: () => string | undefined
 }): Journal {
   const { clock, deadlines, hub, writer, settings, counters } = parts
   const appended = createPipe<PendingCommit>()
@@ -102,7 +112,7 @@ export function createJournal(parts: {
 
   const number = <Type extends TaskEventType>(task: LiveTask, type: Type, data: TaskEventData[Type]): StoredEvent => {
     task.lastSeq += 1
-    return { seq: task.lastSeq, type, at: clock.now(), epoch: attemptOf(task), data } as StoredEvent
+    return { seq: task.lastSeq, type, at: clock.now(), epoch: epochOf(task), data } as StoredEvent
   }
 
   /** Keeps account of fresh events and says how far they have to be trimmed. */
@@ -254,15 +264,16 @@ export function createJournal(parts: {
     )
   }
 
-  const openLog = (task: LiveTask, pending: StoredEvent[], claims: readonly Claim[]): TaskLog => {
+  const openLog = (task: LiveTask, pending: StoredEvent[] | undefined, claims: readonly Claim[]): TaskLog => {
     const log: TaskLog = {
+      node: parts.nodeId(),
       version: 0,
       isInFlight: false,
       refusal: undefined,
       pending,
       outbox: NONE,
       claims,
-      attachments: NONE,
+      attachments: takeInput(task),
       onClaim: undefined,
       trimTo: 0,
       committed: undefined,
@@ -274,6 +285,15 @@ export function createJournal(parts: {
     task.log = log
     if (task.reported !== undefined) task.reported.draft = undefined
     return log
+  }
+
+  /** What the task may have to run with again goes to the store with its first commit. */
+  const takeInput = ({ rare }: LiveTask): readonly Attachment[] => {
+    const recovery = rare?.recovery
+    if (recovery?.inputJson === undefined) return NONE
+    const json = recovery.inputJson
+    recovery.inputJson = undefined
+    return [{ kind: 'input', json }]
   }
 
   const queuedData = ({ spec: { description, metadata } }: LiveTask): TaskEventData['task.queued'] =>
@@ -361,6 +381,24 @@ export function createJournal(parts: {
       if (task.log !== undefined) flush(task, task.log)
     },
 
+    reopen(task, record) {
+      const log = openLog(task, undefined, NONE)
+      log.version = record.version
+      log.committed = record
+      log.committedSeq = record.lastSeq
+    },
+
+    noteCommitted(commit, reply) {
+      if (hub.hasListeners()) tell(commit, reply)
+      committed.push(commit)
+    },
+
+    lose({ log }) {
+      if (log === undefined || log.refusal !== undefined) return
+      log.refusal = STALE
+      for (const waiting of log.waiting.splice(0)) giveUp(waiting)
+    },
+
     claim(task, claim, onClaim) {
       const { log } = task
       if (log === undefined || log.refusal !== undefined) return onClaim(false)
@@ -374,7 +412,10 @@ export function createJournal(parts: {
 
     appendFinal(task, type, data, outbox) {
       const { log } = task
-      if (log !== undefined) log.outbox = outbox
+      if (log !== undefined) {
+        log.outbox = outbox
+        if (task.result?.isSpilled === true) log.attachments = [{ kind: 'result', json: task.result.json }]
+      }
       append(task, type, data)
     },
 

@@ -69,6 +69,8 @@ export interface TaskSpec {
   readonly policy: StoredPolicy
   /** Absent when the call says nothing of its attempts: it has one, and fails with it. */
   readonly attempts: AttemptPolicy | undefined
+  /** Absent when the task fails with its process. */
+  readonly recovery: { readonly maxInterruptions: number } | undefined
   readonly budget: BudgetRequest | undefined
   readonly durable: boolean
   /** Among the queued tasks of its owner, the highest goes first. */
@@ -143,7 +145,7 @@ export interface Attempt {
 /** What is known of the attempts of a task. */
 export interface TaskAttempts {
   current: Attempt
-  readonly firstStartedAtMs: number
+  firstStartedAtMs: number
   /** What is left of the time of the current attempt, while that stands still. */
   leftMs: number
   /** The limit of the attempt, the end of its grace, or the start of the next one: whatever comes next. */
@@ -192,6 +194,8 @@ export interface Stop {
 
 /** Writing a task of record: what is numbered, what is on its way, what is known to be kept. */
 export interface TaskLog {
+  /** Who runs the task, where several processes have the store. */
+  readonly node: string | undefined
   version: number
   isInFlight: boolean
   /** What the next commit will hold; absent rather than empty. */
@@ -264,6 +268,20 @@ export interface Rare {
   /** What it draws on: its own budget, or the nearest above. */
   budget: Budget | undefined
   inbox: LiveInbox | undefined
+  recovery: LiveRecovery | undefined
+}
+
+/** What is known of a task that may run again when its process is gone. */
+export interface LiveRecovery {
+  /** What it was called with, until that is on its way to the store. */
+  inputJson: string | undefined
+  readonly interruptions: number
+  /** How much its epoch is ahead of its attempt. */
+  readonly epochsAhead: number
+  /** Questions that were open when its process was lost, with what was shown of them. */
+  readonly carried: Map<string, OpenQuestion>
+  /** It has not had its turn to run in this process. */
+  needsTurn: boolean
 }
 
 export interface LiveTask extends TreeNode {
@@ -399,7 +417,13 @@ export function reportedOf(task: LiveTask): Reported {
 }
 
 export function rareOf(task: LiveTask): Rare {
-  return (task.rare ??= { stood: undefined, questions: undefined, inbox: undefined, budget: undefined })
+  return (task.rare ??= {
+    stood: undefined,
+    questions: undefined,
+    inbox: undefined,
+    budget: undefined,
+    recovery: undefined,
+  })
 }
 
 /** Where the chart stands; `queued` as long as the task has none. */
@@ -433,6 +457,11 @@ export function isStopping(task: LiveTask): boolean {
 /** The last attempt that has begun, from 1. */
 export function attemptOf(task: LiveTask): number {
   return task.attempts === undefined ? 1 : task.attempts.current.number
+}
+
+/** Raised with each attempt and with each process. */
+export function epochOf(task: LiveTask): number {
+  return attemptOf(task) + (task.rare?.recovery?.epochsAhead ?? 0)
 }
 
 /** Why its code has to stop: because the task does, or only the attempt. */

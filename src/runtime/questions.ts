@@ -105,9 +105,10 @@ export function createQuestionDesk(parts: {
 
   const open = (task: LiveTask, asked: Asked, settle: Pick<LiveQuestion, 'resolve' | 'reject'>): void => {
     const questions = questionsOf(task)
-    const askedAt = clock.now()
-    const answerBy = askedAt + asked.answerWithinMs
     const { key } = asked
+    const before = takeCarried(task, key)
+    const askedAt = before?.askedAt ?? clock.now()
+    const answerBy = before?.answerBy ?? askedAt + asked.answerWithinMs
     const shown: OpenQuestion = Object.freeze({
       key,
       question: asked.question,
@@ -131,7 +132,7 @@ export function createQuestionDesk(parts: {
     }
     questions.states.set(key, 'open')
     questions.open.set(key, question)
-    question.patience = deadlines.after(asked.answerWithinMs, expire, question)
+    question.patience = deadlines.after(Math.max(0, answerBy - clock.now()), expire, question)
     journal.promote(task)
     const hasCaller = isAttached(task)
     const wasRunning = workOf(task) === 'running'
@@ -261,6 +262,14 @@ function isOpen({ task, shown }: LiveQuestion): boolean {
 function toLetter({ task, shown }: LiveQuestion): { readonly message: QuestionMessage; readonly bytes: number } {
   const message = toQuestionMessage(senderOf(task.taskId, task.spec.name), shown)
   return { message, bytes: Buffer.byteLength(JSON.stringify(message.payload)) }
+}
+
+/** A question that was open when another process of the task was lost is the same one when it is asked again. */
+function takeCarried(task: LiveTask, key: string): OpenQuestion | undefined {
+  const carried = task.rare?.recovery?.carried
+  const question = carried?.get(key)
+  if (question !== undefined) carried?.delete(key)
+  return question
 }
 
 function questionsOf(task: LiveTask): Questions {

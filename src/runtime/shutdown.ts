@@ -3,10 +3,12 @@
  *
  * draining: new roots are refused and live tasks may end by themselves, for the `graceMs` of the call. What is between two
  * attempts, or would be, is cancelled at once.
+ * handing back: what may run again in another process is stopped and left to the others, for the supervisor's `graceMs` and
+ * `commitWaitMs`. Only with a store that outlives the process.
  * cancelling: what is left is cancelled, for the supervisor's `graceMs` and twice `commitWaitMs`: once for what children
  * write, once for their parents.
  * flushing: the store answers what it was given and channels take what is on its way, for `commitWaitMs`.
- * closing: the store closes, for `commitWaitMs`.
+ * closing: the lease is given back and the store closes, for `commitWaitMs`.
  *
  * 1. A shutdown resolves within the sum of these limits, whatever tasks, channels and the store do.
  * 2. What a limit cut short is counted in the report; a store that does not close is logged.
@@ -29,6 +31,8 @@ export interface ShutdownReport {
   readonly completed: number
   /** Tasks that were cancelled because the grace was over, or instead of their next attempt. */
   readonly cancelled: number
+  /** Tasks that other processes go on with. */
+  readonly handedBack: number
   /** Those of the cancelled whose code ignored its signal. */
   readonly abandoned: number
   /** Commits that the store had not answered when it was closed. */
@@ -93,6 +97,7 @@ export function createShutdown(parts: {
 
   const closeStore = async (): Promise<void> => {
     try {
+      await runtime.membership.leave()
       await parts.closeStore()
     } catch (error) {
       parts.logger.error({ error }, 'the store could not be closed')
@@ -104,11 +109,16 @@ export function createShutdown(parts: {
     const liveAtStart = [...supervisor.live.values()]
     const abandonedBefore = counters.abandonedTasks
     const droppedBefore = counters.droppedRetries
+    const handedBackBefore = counters.handedBackTasks
+    runtime.membership.stop()
     runtime.dropRetries()
     await within(graceMs, whenAllEnded())
 
     const gone = liveAtStart.filter(({ taskId }) => !supervisor.live.has(taskId))
-    const completed = gone.filter(({ cause }) => cause?.reason !== 'shutdown').length
+    const surrendered = counters.handedBackTasks - handedBackBefore
+    const completed = gone.filter(({ cause }) => cause?.reason !== 'shutdown').length - surrendered
+    await within(settings.graceMs + settings.commitWaitMs, runtime.handBack())
+    const handedBack = counters.handedBackTasks - handedBackBefore
     const cancelled = supervisor.live.size + counters.droppedRetries - droppedBefore
     // The youngest first, as everywhere in a stop.
     const roots = [...supervisor.live.values()].filter((task) => task.above.kind === 'owner').reverse()
@@ -125,7 +135,14 @@ export function createShutdown(parts: {
     const isClosed = await within(settings.commitWaitMs, closeStore())
     if (!isClosed) parts.logger.error({ limitMs: settings.commitWaitMs }, 'the store did not close in time')
     limits.close()
-    return { completed, cancelled, abandoned: counters.abandonedTasks - abandonedBefore, unsaved, undelivered }
+    return {
+      completed,
+      cancelled,
+      handedBack,
+      abandoned: counters.abandonedTasks - abandonedBefore,
+      unsaved,
+      undelivered,
+    }
   }
 
   return (graceMs) => {

@@ -1,6 +1,6 @@
 /** The record of a live task as a store keeps it. */
-import type { OpenQuestion, StoredRecord, TaskBudget } from '../ports/task-record.ts'
-import { attemptOf, currentCauseOf, isAttached, statusOf, type Budget, type LiveTask } from './live-task.ts'
+import type { OpenQuestion, StoredRecord, StoredRecovery, TaskBudget } from '../ports/task-record.ts'
+import { attemptOf, currentCauseOf, epochOf, isAttached, statusOf, type Budget, type LiveTask } from './live-task.ts'
 import { hardDeadlineAt } from './running-time.ts'
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] }
@@ -16,7 +16,7 @@ export function toStoredRecord(task: LiveTask, version: number): StoredRecord {
     status: statusOf(task),
     caller: isAttached(task) ? 'attached' : 'detached',
     attempt: attemptOf(task),
-    epoch: attemptOf(task),
+    epoch: epochOf(task),
     createdAt: task.createdAt,
     targets: task.targets,
     version,
@@ -52,11 +52,15 @@ export function toStoredRecord(task: LiveTask, version: number): StoredRecord {
   if (cause !== undefined) record.cause = cause
   if (task.failure !== undefined) record.failure = task.failure
   if (task.result !== undefined) {
-    record.resultJson = task.result.json
+    if (task.result.isSpilled) record.isSpilled = true
+    else record.resultJson = task.result.json
     record.resultBytes = task.result.bytes
     if (task.result.isCut) record.truncated = true
   }
   if (task.abandoned) record.abandoned = true
+  const node = task.log?.node
+  if (node !== undefined) record.node = node
+  if (spec.recovery !== undefined) record.recovery = toStoredRecovery(task, spec.recovery.maxInterruptions)
   return Object.freeze(record)
 }
 
@@ -73,6 +77,20 @@ function nextDeadlineOf(task: LiveTask, questions: readonly OpenQuestion[] | und
   if (startedAt === undefined) return createdAt + (spec.policy.queueMs ?? Infinity)
   if (questions !== undefined) return Math.min(...questions.map(({ answerBy }) => answerBy))
   return attempts === undefined ? hardDeadlineAt(task, startedAt) : attempts.dueAt
+}
+
+function toStoredRecovery(task: LiveTask, maxInterruptions: number): StoredRecovery {
+  const { startedAt, endedAt, rare, spec } = task
+  const recovery: Mutable<StoredRecovery> = {
+    interruptions: rare?.recovery?.interruptions ?? 0,
+    maxInterruptions,
+  }
+  if (endedAt !== undefined) return recovery
+  if (spec.budget !== undefined) recovery.budgetReserve = spec.budget.reserve
+  const hardAt = startedAt === undefined ? Infinity : hardDeadlineAt(task, startedAt)
+  if (hardAt !== Infinity) recovery.hardAt = hardAt
+  else if (spec.policy.timeoutMs !== Infinity) recovery.leftMs = rare?.stood?.leftMs ?? spec.policy.timeoutMs
+  return recovery
 }
 
 function toBudgetRecord({ granted, spent }: Budget): TaskBudget {

@@ -73,18 +73,25 @@ export interface TaskActors {
   send(task: LiveTask, type: TaskChartEventType): void
   /** Makes the actor and calls the code. A task that was stopped meanwhile ends without its code being called. */
   start(task: LiveTask): void
+  /** Takes a task up between two attempts; the next one is due at `dueAt`, and then has to wait for its turn. */
+  tryAgain(task: LiveTask, lost: { readonly attempt: number; readonly dueAt: number }): void
   /** Ends a task whose admission came too late. */
   endUnstarted(task: LiveTask): void
   /** Ends a task that waited too long for its turn. */
   endQueued(task: LiveTask): void
   /** Takes a task out that the store did not admit, and tells everybody who counts on its end. */
   dropUnstarted(task: LiveTask): void
-  /** Cancels what is between two attempts, because the supervisor drains. */
+  /** Cancels what is between two attempts, or hands it back, because the supervisor drains. */
   dropRetries(): void
+  /** Ends what this process does for a task that another one may go on with. */
+  handBack(task: LiveTask): void
 }
 
 /** Most tasks have one attempt, and share that they say so. */
 const FIRST_ATTEMPT = Object.freeze({ attempt: 1 })
+
+/** The way of a chart to where it stands between two attempts, with nobody attached. */
+const TO_RETRYING = ['task.background', 'work.started', 'work.retry'] as const
 
 const CHART_EVENTS = Object.fromEntries(TASK_CHART_EVENTS.map((type) => [type, Object.freeze({ type })])) as {
   readonly [Type in TaskChartEventType]: { readonly type: Type }
@@ -111,6 +118,8 @@ export function createTaskActors(parts: {
   readonly inboxes: Inboxes
   readonly tellOwner: (owner: string, message: QuestionMessage, bytes: number) => void
   readonly contextOf: (task: LiveTask) => TaskContext
+  /** Whether another process may go on with what this one leaves. */
+  readonly canHandBack: () => boolean
 }): TaskActors {
   const { clock, deadlines, supervisor, tree, journal, hub, counters, reports, turns, inboxes } = parts
   const { retention } = parts.settings
@@ -141,7 +150,7 @@ export function createTaskActors(parts: {
   })
   const attempts = createAttempts({
     ...parts,
-    onDue: (task) => beginNext(task),
+    onDue: (task) => awaitTurn(task),
     onTimeout: (task) => endAttemptTime(task),
     onGraceOver: stopping.settle,
   })
@@ -217,11 +226,17 @@ export function createTaskActors(parts: {
     const next = attempts.decideNext(task, failure, undefined)
     if (next.kind === 'overtaken') return
     task.failure ??= failure
-    if (next.kind === 'fail') {
-      stopping.accept({ roots: [task], cause, rootEvent: event })
-      return
-    }
-    attempts.planNext(task, next.delayMs)
+    if (next.kind === 'fail') stopping.accept({ roots: [task], cause, rootEvent: event })
+    else tearDown(task, { cause, event }, next.delayMs)
+  }
+
+  /** Ends an attempt whose code may still run, so that another follows. */
+  const tearDown = (
+    task: LiveTask,
+    { cause, event }: { readonly cause: StopCause; readonly event: TaskChartEventType },
+    delayMs: number,
+  ): void => {
+    attempts.planNext(task, delayMs)
     const attempt = task.attempts?.current
     const toCancel = settleChildren(task, false)
     send(task, event)
@@ -246,7 +261,39 @@ export function createTaskActors(parts: {
     journal.append(task, 'task.retrying', attempts.toNext(task, failure))
     if (task.finalStatus !== undefined) return
     if (task.stop !== undefined) stopping.signal(task)
-    else if (supervisor.phase() !== 'accepting') dropRetry(task)
+    else if (supervisor.phase() !== 'accepting') handOver(task)
+  }
+
+  /** The supervisor drains, so what is between two attempts goes on in another process, or not at all. */
+  const handOver = (task: LiveTask): void => {
+    if (!mayHandBack(task)) return dropRetry(task)
+    attempts.end(task)
+    journal.whenKnown(task, () => {
+      if (task.finalStatus === undefined && supervisor.live.has(task.taskId)) surrender(task)
+    })
+  }
+
+  const mayHandBack = (task: LiveTask): boolean =>
+    parts.canHandBack() && task.spec.recovery !== undefined && task.log !== undefined && task.above.kind === 'owner'
+
+  /** The task lives on, in the store, and not here. */
+  const surrender = (task: LiveTask): void => {
+    counters.handedBackTasks += 1
+    journal.lose(task)
+    task.deadline?.disarm()
+    callers.giveUp(task)
+    dropUnstarted(task)
+  }
+
+  const handBack = (task: LiveTask): void => {
+    takeUpEnd(task)
+    if (task.finalStatus !== undefined || task.stop !== undefined || !mayHandBack(task)) return
+    const work = workOf(task)
+    if (work === 'queued') return surrender(task)
+    if (work === 'retrying') return handOver(task)
+    if (isStopping(task)) return
+    task.failure ??= createFailure('interrupted', 'The process that ran the task has stopped.')
+    tearDown(task, { cause: { reason: 'shutdown' }, event: 'child.failed' }, 0)
   }
 
   const dropRetry = (task: LiveTask): void => {
@@ -347,6 +394,20 @@ export function createTaskActors(parts: {
     callAttempt(task)
   }
 
+  const tryAgain: TaskActors['tryAgain'] = (task, lost) => {
+    supervisor.spawn(task)
+    for (const step of TO_RETRYING) send(task, step)
+    attempts.restore(task, lost)
+  }
+
+  const awaitTurn = (task: LiveTask): void => {
+    const recovery = task.rare?.recovery
+    if (recovery?.needsTurn !== true) return beginNext(task)
+    recovery.needsTurn = false
+    turns.enter(task, false)
+    turns.whenMayRun(task, () => beginNext(task))
+  }
+
   /** The delay after a failed attempt has passed. */
   const beginNext = (task: LiveTask): void => {
     // A stop that was accepted is on its way.
@@ -422,8 +483,11 @@ export function createTaskActors(parts: {
 
   const publishEnd = (task: LiveTask, isSaved: boolean): void => {
     const parent = takeOut(task)
+    // It was let go of, and runs again elsewhere: this end is nobody's business.
+    const goesOn = task.log?.refusal !== undefined && task.spec.recovery !== undefined
+    if (goesOn) callers.giveUp(task)
     callers.answerAll(task, isSaved)
-    if (!isSaved && task.log !== undefined) hub.releaseEnd(toStoredRecord(task, task.log.version))
+    if (!isSaved && !goesOn && task.log !== undefined) hub.releaseEnd(toStoredRecord(task, task.log.version))
     tellEnd(task, parent)
     attempts.tellExhausted(task)
   }
@@ -490,11 +554,13 @@ export function createTaskActors(parts: {
     questions,
     send,
     start,
+    tryAgain,
     endQueued,
     endUnstarted,
     dropUnstarted,
     dropRetries: () => {
-      for (const task of supervisor.live.values()) if (statusOf(task) === 'retrying') dropRetry(task)
+      for (const task of supervisor.live.values()) if (statusOf(task) === 'retrying') handOver(task)
     },
+    handBack,
   }
 }

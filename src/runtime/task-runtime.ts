@@ -7,6 +7,7 @@ import type { StopCause } from '../../machines/vocabulary.ts'
 import { onAbort } from '../abort-listeners.ts'
 import { ParentStoppingError } from '../errors.ts'
 import type { Hub } from '../events/hub.ts'
+import type { News } from '../events/news.ts'
 import type { TaskDoor } from '../ports/task-door.ts'
 import type { CancelReport, RunOutcome, Ticket } from '../ports/task-handle.ts'
 import { checkKey, type Settings } from '../options.ts'
@@ -18,6 +19,11 @@ import type { TaskStore } from '../ports/task-store.ts'
 import { createAdmission, type AdmissionAnswers } from './admission.ts'
 import { inItsContext, type Ambient } from './ambient.ts'
 import { createBudgets } from './budgets.ts'
+import { createLetGo } from './cluster/let-go.ts'
+import { createMembership, type Membership } from './cluster/membership.ts'
+import type { TaskOrder } from './cluster/orders.ts'
+import { createRecovery } from './cluster/recovery.ts'
+import { createRevive } from './cluster/revival.ts'
 import type { Counters } from './counters.ts'
 import { createJournal, isFinalCommit, type Journal } from './journal.ts'
 import { isAttached, statusOf, type Caller, type LiveTask, type TaskSpec, type TreeNode } from './live-task.ts'
@@ -51,6 +57,7 @@ const ABORTS_PER_SLICE = 1_000
 export interface RuntimeCall extends CallSignals {
   readonly spec: TaskSpec
   readonly input: unknown
+  readonly inputJson: string | undefined
 }
 
 interface CallSignals {
@@ -70,6 +77,7 @@ export interface TaskRuntime {
   readonly desks: OwnerDesks
   readonly ownerInboxes: OwnerInboxes
   readonly counters: Counters
+  readonly membership: Membership
   run(call: RuntimeCall, parent: LiveTask | undefined): Promise<RunOutcome<unknown>>
   spawn(call: RuntimeCall, parent: LiveTask | undefined): Promise<LiveTask>
   /** `from`: the task whose code asks. Inside what it cancels, it hears of the signals only, not of its own end. */
@@ -77,8 +85,10 @@ export interface TaskRuntime {
   /** Resolves once all of them are final and their ends are public. */
   whenAllEnded(tasks: readonly LiveTask[]): Promise<void>
   closeRun(owner: string, runId: string): void
-  /** Cancels what is between two attempts. Nothing is tried again once the supervisor drains. */
+  /** Cancels what is between two attempts, or hands it back. Nothing is tried again once the supervisor drains. */
   dropRetries(): void
+  /** Leaves what may run again to other processes. Resolves once none of it is live here. */
+  handBack(): Promise<void>
   background(task: LiveTask): Promise<Ticket>
   attach(
     task: LiveTask,
@@ -114,6 +124,8 @@ export interface RuntimeParts {
   readonly memoise: boolean
   readonly inspect: Inspector | undefined
   readonly door: () => TaskDoor
+  readonly news: News
+  readonly recall: Parameters<typeof createRecovery>[0]['recall']
   readonly reportError: (error: unknown) => void
 }
 
@@ -122,7 +134,15 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
   const supervisor = createSupervisorActor({ memoise: parts.memoise, inspect: parts.inspect })
   const tree = createTreeIndex()
   const writer = createStoreWriter({ ...parts, commitWaitMs: settings.commitWaitMs, onPause: () => hub.pause() })
-  const journal = createJournal({ clock, deadlines, hub, writer, settings, counters })
+  const journal = createJournal({
+    clock,
+    deadlines,
+    hub,
+    writer,
+    settings,
+    counters,
+    nodeId: () => membership.nodeId(),
+  })
   const budgets = createBudgets({
     stop: (top, what) => {
       const cause = { reason: 'budget', note: what } as const
@@ -193,8 +213,38 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     turns,
     budgets,
     contextOf: contexts.contextOf,
+    canHandBack: () => membership.canHandBack,
   })
   const { callers, stopping } = actors
+  const recover = createRecovery({
+    store,
+    clock,
+    createId,
+    counters,
+    journal,
+    nodeId: () => membership.nodeId(),
+    hasRoom: () => supervisor.phase() === 'accepting' && supervisor.live.size < settings.limits.maxLive,
+    recall: parts.recall,
+    revive: createRevive({
+      clock,
+      supervisor,
+      tree,
+      journal,
+      turns,
+      budgets,
+      start: actors.start,
+      tryAgain: actors.tryAgain,
+    }),
+  })
+  const letGo = createLetGo({ live: supervisor.live, journal, stopping, keyHolders: keys.holders })
+  const membership = createMembership({
+    ...parts,
+    leaseMs: settings.leaseMs,
+    live: supervisor.live,
+    recover,
+    letGo: () => letGo,
+    carryOut: (task, order) => carryOut(task, order),
+  })
 
   const admission = createAdmission({
     clock,
@@ -218,7 +268,7 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
   })
   /** What calls do when a signal of theirs aborts, which many may share. */
   const aborts = createSlices<() => void>({ clock, size: ABORTS_PER_SLICE, work: (abort) => abort() })
-  const waits = createWaits({ store, hub, deadlines, live: supervisor.live, turns })
+  const waits = createWaits({ store, hub, news: parts.news, deadlines, live: supervisor.live, turns })
   const { whenIdle } = createIdle({ tree, deadlines, waits })
   const retention = createRetention(parts)
   journal.onCommitted((commit) => {
@@ -279,6 +329,59 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
       tasks: members.map((task) => ({ taskId: task.taskId, status: task.finalStatus ?? statusOf(task) })),
     }
   }
+
+  /** Does what another process orders. What it gives is JSON. */
+  const carryOut = async (task: LiveTask, order: TaskOrder): Promise<unknown> => {
+    switch (order.verb) {
+      case 'cancel':
+        return cancel([task], order.cause, undefined)
+      case 'redirect':
+        return redirect(task, order.target)
+      case 'send':
+        return messages.send(task, order.message, order.from)
+      case 'answer':
+        return actors.questions.answer(task, order)
+      case 'background':
+        return background(task)
+    }
+  }
+
+  const background = (task: LiveTask): Promise<Ticket> =>
+    new Promise((resolve) => {
+      callers.detach(task, 'request')
+      callers.whenTicket(task, resolve)
+    })
+
+  const redirect = (task: LiveTask, target: string): Promise<void> =>
+    new Promise((resolve) => {
+      task.targets = Object.freeze([target])
+      task.hasExplicitTarget = true
+      if (isAttached(task)) callers.detach(task, 'redirect')
+      else actors.send(task, 'task.redirect')
+      journal.append(task, 'task.redirected', { target })
+      journal.whenKnown(task, () => resolve())
+    })
+
+  const handBack = async (): Promise<void> => {
+    // Children that outlive their parents become roots, and have their turn in the next round.
+    for (let round = mayGoOnElsewhere(); round.length > 0; round = mayGoOnElsewhere()) {
+      const ended = whenAllEnded(round)
+      for (const task of round) actors.handBack(task)
+      await ended
+    }
+  }
+
+  const mayGoOnElsewhere = (): LiveTask[] =>
+    membership.canHandBack
+      ? [...supervisor.live.values()].filter(
+          (task) =>
+            task.above.kind === 'owner' &&
+            task.spec.recovery !== undefined &&
+            task.log !== undefined &&
+            task.finalStatus === undefined &&
+            task.stop === undefined,
+        )
+      : []
 
   const addCaller = (
     task: LiveTask,
@@ -358,6 +461,7 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     desks,
     ownerInboxes,
     counters,
+    membership,
     promote,
     cancel,
     whenAllEnded,
@@ -388,12 +492,9 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
 
     closeRun: admission.closeRun,
     dropRetries: actors.dropRetries,
+    handBack,
 
-    background: (task) =>
-      new Promise((resolve) => {
-        callers.detach(task, 'request')
-        callers.whenTicket(task, resolve)
-      }),
+    background,
 
     attach: (task, { waitMs, signal, waiter }) =>
       new Promise((resolve, reject) => {
@@ -418,15 +519,7 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
         )
       }),
 
-    redirect: (task, target) =>
-      new Promise((resolve) => {
-        task.targets = Object.freeze([target])
-        task.hasExplicitTarget = true
-        if (isAttached(task)) callers.detach(task, 'redirect')
-        else actors.send(task, 'task.redirect')
-        journal.append(task, 'task.redirected', { target })
-        journal.whenKnown(task, () => resolve())
-      }),
+    redirect,
 
     answer: actors.questions.answer,
 

@@ -9,6 +9,7 @@
 import { onAbort } from '../abort-listeners.ts'
 import { TaskError, TaskNotFoundError, WaitTimeoutError } from '../errors.ts'
 import type { Hub } from '../events/hub.ts'
+import type { News } from '../events/news.ts'
 import type { Deadlines } from '../ports/deadlines.ts'
 import type { StoredRecord } from '../ports/task-record.ts'
 import type { TaskStore } from '../ports/task-store.ts'
@@ -36,11 +37,12 @@ export interface Waits {
 export function createWaits(parts: {
   readonly store: TaskStore
   readonly hub: Hub
+  readonly news: News
   readonly deadlines: Deadlines
   readonly live: ReadonlyMap<string, LiveTask>
   readonly turns: Turns
 }): Waits {
-  const { store, hub, deadlines, live, turns } = parts
+  const { store, hub, news, deadlines, live, turns } = parts
 
   const enter: Waits['enter'] = (tasks, waiter) => {
     if (waiter === undefined) return () => undefined
@@ -63,6 +65,7 @@ export function createWaits(parts: {
       const awaited = taskIds.flatMap((taskId) => live.get(taskId) ?? [])
       return new Promise((resolve, reject) => {
         const ended = new Map<string, StoredRecord>()
+        const isFollowed = new Set<string>()
         const undo = [enter(awaited, waiter)]
         let isOver = false
 
@@ -86,6 +89,13 @@ export function createWaits(parts: {
           const record = await store.read(taskId)
           if (record === undefined) giveUp(new TaskNotFoundError())
           else if (record.endedAt !== undefined) take(record)
+          else if (!isOver && !isFollowed.has(taskId)) follow(taskId, record.owner)
+        }
+        /** Another process may run it, now or later. */
+        const follow = (taskId: string, owner: string): void => {
+          isFollowed.add(taskId)
+          const lookAgain = (): void => void (!live.has(taskId) && !ended.has(taskId) && look(taskId).catch(giveUp))
+          undo.push(news.watch(owner, lookAgain))
         }
 
         for (const taskId of taskIds) undo.push(hub.onEnd(taskId, take))
@@ -95,7 +105,11 @@ export function createWaits(parts: {
           undo.push(() => patience.disarm())
         }
         // A live task will be heard of; the store may not have it yet.
-        for (const taskId of taskIds) if (!live.has(taskId)) look(taskId).catch(giveUp)
+        for (const taskId of taskIds) {
+          const task = live.get(taskId)
+          if (task === undefined) look(taskId).catch(giveUp)
+          else if (news.isNeeded) follow(taskId, task.spec.owner)
+        }
       })
     },
   }

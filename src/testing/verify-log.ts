@@ -11,7 +11,8 @@
  *    names the one that started last.
  * 8. From `task.retrying` to the next `task.started` none of the task's code runs: it reports nothing, and all it can become
  *    is failed or cancelled.
- * 9. A question is settled once and after it was asked, its key is asked once, and `task.resumed` follows the last one.
+ * 9. A question is settled once and after it was asked, and `task.resumed` follows the last one. Its key is asked once; one
+ *    that was open when the process of its task was lost is asked again.
  */
 import {
   isFinalEventType,
@@ -46,8 +47,8 @@ interface Seen {
   epoch: number
   attempt: number
   state: 'live' | 'stopping' | 'retrying' | 'final'
-  /** Whether the question with this key is open; absent as long as nothing was asked. */
-  questions?: Map<string, boolean>
+  /** How it stands with the question of a key; absent as long as nothing was asked. */
+  questions?: Map<string, 'open' | 'settled' | 'lost'>
 }
 
 /** Every breach of a law, in the order of the log. An empty answer means that the log is sound. */
@@ -134,25 +135,28 @@ export function verifyLog(items: readonly StreamItem[], options: VerifyOptions =
     checkChildren(event, 'its attempt ended')
     seen.attempt = event.attempt
     seen.state = 'retrying'
+    if (event.failure.code === 'interrupted') loseQuestions(seen)
   }
 
-  const isOpen = ([, open]: readonly [string, boolean]): boolean => open
+  const loseQuestions = ({ questions }: Seen): void => {
+    for (const [key, state] of questions ?? []) if (state === 'open') questions?.set(key, 'lost')
+  }
 
   const checkQuestion = (
     event: Extract<TaskEvent, { type: 'task.asked' | 'task.answered' | 'task.resumed' }>,
     seen: Seen,
   ): void => {
-    const questions = (seen.questions ??= new Map<string, boolean>())
+    const questions = (seen.questions ??= new Map<string, 'open' | 'settled' | 'lost'>())
     if (event.type === 'task.resumed') {
-      if ([...questions].some(isOpen)) report(9, event, 'resumed with a question open')
+      if ([...questions.values()].includes('open')) report(9, event, 'resumed with a question open')
     } else if (event.type === 'task.asked') {
-      if (questions.has(event.key)) report(9, event, `asked with the key ${event.key} again`)
-      questions.set(event.key, true)
+      if ((questions.get(event.key) ?? 'lost') !== 'lost') report(9, event, `asked with the key ${event.key} again`)
+      questions.set(event.key, 'open')
     } else {
       // A log that begins in the middle of a task may know no question of it.
-      const known = questions.get(event.key) ?? (isPartial || hasAnnouncedGap)
-      if (!known) report(9, event, `the question ${event.key} is not open`)
-      questions.set(event.key, false)
+      const state = questions.get(event.key) ?? (isPartial || hasAnnouncedGap ? 'open' : 'settled')
+      if (state !== 'open') report(9, event, `the question ${event.key} is not open`)
+      questions.set(event.key, 'settled')
     }
   }
 

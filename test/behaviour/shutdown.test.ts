@@ -16,7 +16,7 @@ test('a shutdown lets live tasks end by themselves and says how many did', async
   work.call(1).reject(new Error('on its own'))
   work.call(2).resolve('inline')
   await settle()
-  expect(report.value).toEqual({ completed: 3, cancelled: 0, abandoned: 0, unsaved: 0, undelivered: 0 })
+  expect(report.value).toEqual({ completed: 3, cancelled: 0, handedBack: 0, abandoned: 0, unsaved: 0, undelivered: 0 })
   expect(call.value).toMatchObject({ kind: 'inline', value: 'inline' })
   expect(await Promise.all(handles.map(async (handle) => (await handle.record()).status))).toEqual([
     'completed',
@@ -36,7 +36,7 @@ test('what is left after the grace is cancelled with the cause shutdown, leaves 
   expect(report.state).toBe('pending')
   expect(branches.signalled).toEqual([])
   await advance(1)
-  expect(report.value).toEqual({ completed: 0, cancelled: 7, abandoned: 0, unsaved: 0, undelivered: 0 })
+  expect(report.value).toEqual({ completed: 0, cancelled: 7, handedBack: 0, abandoned: 0, unsaved: 0, undelivered: 0 })
   expect(branches.signalled.map((taskId) => branches.byId.get(taskId)?.ctx.depth)).toEqual([2, 2, 2, 2, 1, 1, 0])
   expect((await root.record()).cause).toEqual({ reason: 'shutdown' })
   expect(breachesOf(await wholeLog(harness))).toEqual([])
@@ -56,7 +56,7 @@ test('a child that never stops is abandoned after its own limit and holds nobody
   expect((await other.record()).status).toBe('cancelled')
   expect((await parent.record()).status).toBe('stopping')
   await advance(5_000)
-  expect(report.value).toEqual({ completed: 0, cancelled: 3, abandoned: 1, unsaved: 0, undelivered: 0 })
+  expect(report.value).toEqual({ completed: 0, cancelled: 3, handedBack: 0, abandoned: 1, unsaved: 0, undelivered: 0 })
   expect(await child.record()).toMatchObject({ status: 'cancelled', abandoned: true })
   expect((await parent.record()).abandoned).toBeUndefined()
   expect(logged).toMatchObject([{ level: 'warn', fields: { taskId: child.taskId, tool: 'deaf', reason: 'parent' } }])
@@ -91,7 +91,7 @@ test('the report counts tasks that were live at the start as ended, whatever sta
   quick.call(0).resolve(1)
   await settle()
   await advance(1_000)
-  expect(report.value).toEqual({ completed: 1, cancelled: 3, abandoned: 0, unsaved: 0, undelivered: 0 })
+  expect(report.value).toEqual({ completed: 1, cancelled: 3, handedBack: 0, abandoned: 0, unsaved: 0, undelivered: 0 })
 })
 
 test('while it drains, new roots are refused and live tasks may still have children', async () => {
@@ -127,7 +127,14 @@ test('a second shutdown gives the same promise, while it runs and after it', asy
 
 test('a shutdown of an idle or unused supervisor ends at once, with nothing counted', async () => {
   const { tasks, clock } = setup()
-  expect(await tasks.shutdown()).toEqual({ completed: 0, cancelled: 0, abandoned: 0, unsaved: 0, undelivered: 0 })
+  expect(await tasks.shutdown()).toEqual({
+    completed: 0,
+    cancelled: 0,
+    handedBack: 0,
+    abandoned: 0,
+    unsaved: 0,
+    undelivered: 0,
+  })
   expect(clock.heldTimerCount()).toBe(0)
 })
 
@@ -243,7 +250,7 @@ test.each([
   expect(await (await ann.spawn(async () => 1)).result()).toBe(1)
   const closing = watch(tasks.shutdown())
   await advance(0)
-  expect(closing.value).toEqual({ completed: 0, cancelled: 0, abandoned: 0, unsaved: 0, undelivered: 0 })
+  expect(closing.value).toEqual({ completed: 0, cancelled: 0, handedBack: 0, abandoned: 0, unsaved: 0, undelivered: 0 })
   expect(logged).toEqual([
     { level: 'error', fields: { error: new Error('no more') }, message: 'the store could not be closed' },
   ])

@@ -37,7 +37,7 @@ test('the first signal shuts down with the given grace, and a clean report sets 
   await advance(2_999)
   expect(reports).toEqual([])
   await advance(1)
-  expect(reports).toEqual([{ completed: 0, cancelled: 1, abandoned: 0, unsaved: 0, undelivered: 0 }])
+  expect(reports).toEqual([{ completed: 0, cancelled: 1, handedBack: 0, abandoned: 0, unsaved: 0, undelivered: 0 }])
   expect(process.exitCode).toBeUndefined()
 })
 

@@ -183,7 +183,7 @@ async function race(scheduler: fc.Scheduler, acts: readonly Act[], onChildFailur
   expect(clock.heldTimerCount()).toBe(0)
   const closing = tasks.shutdown({ graceMs: 1 })
   await clock.advance(10)
-  expect(await closing).toEqual({ completed: 0, cancelled: 0, abandoned: 0, unsaved: 0, undelivered: 0 })
+  expect(await closing).toEqual({ completed: 0, cancelled: 0, handedBack: 0, abandoned: 0, unsaved: 0, undelivered: 0 })
 }
 
 test(

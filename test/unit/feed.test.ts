@@ -3,6 +3,7 @@ import { createManualClock, passTurns, type ManualClock } from 'outlive/testing'
 import { expect, test } from 'vitest'
 import { openFeed, type FeedSink, type FeedSource, type FeedStart, type SourcePage } from '../../src/events/feed.ts'
 import type { Hub } from '../../src/events/hub.ts'
+import { NO_NEWS } from '../../src/events/news.ts'
 import { createStreams } from '../../src/events/streams.ts'
 import { createDeadlines } from '../../src/runtime/deadlines.ts'
 import { createTestHub, entryOf } from '../support/published.ts'
@@ -54,6 +55,9 @@ function bench(
       ({ ...event.data, type: event.type, taskId: record.taskId, seq: event.seq }) as never,
     listen: (listener) => (taskId === undefined ? hub.onOwner('ann', listener) : hub.onTask(taskId, listener)),
     onPause: (listener) => hub.onPause(listener),
+    onNews: () => () => undefined,
+    whenOpen: () => undefined,
+    incarnation: () => 'this log',
     ...options.source,
   }
   const sink: FeedSink = {
@@ -76,7 +80,7 @@ function bench(
   const close = openFeed(
     source,
     sink,
-    { after: 0, isReset: false, maxHeld: 10, filter: undefined, ...options },
+    { after: 0, incarnation: undefined, maxHeld: 10, filter: undefined, ...options },
     { deadlines, onGap: () => undefined },
   )
   return {
@@ -303,6 +307,8 @@ function streamsBench(options: { readonly store?: TaskStore; readonly live?: Rea
   const streams = createStreams({
     store: options.store ?? memoryStore(),
     hub,
+    news: NO_NEWS,
+    whenOpen: () => undefined,
     clock,
     deadlines: createDeadlines(clock, () => undefined),
     maxBufferedEvents: 3,

@@ -36,7 +36,7 @@ test('an idle supervisor holds nothing, one with live tasks a timer, and a close
   await tasks.spawn(work.tool, 2)
   const subscription = tasks.operator.events$().subscribe(() => undefined)
   const report = await tasks.shutdown({ graceMs: 10 })
-  expect(report).toEqual({ completed: 0, cancelled: 1, abandoned: 1, unsaved: 0, undelivered: 0 })
+  expect(report).toEqual({ completed: 0, cancelled: 1, handedBack: 0, abandoned: 1, unsaved: 0, undelivered: 0 })
   await nextTurn()
   expect(heldSince(before)).toEqual([])
   subscription.unsubscribe()

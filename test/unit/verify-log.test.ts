@@ -2,7 +2,7 @@ import type { StreamItem, TaskEvent, TaskEventType } from 'outlive'
 import { verifyLog, type LawBreach } from 'outlive/testing'
 import { expect, test } from 'vitest'
 
-type Fields = Partial<Record<keyof TaskEvent | 'attempt' | 'parentId', unknown>>
+type Fields = Partial<Record<keyof TaskEvent | 'attempt' | 'parentId' | 'key' | 'failure', unknown>>
 
 /** Writes logs of a few tasks, number by number. */
 function scribe() {
@@ -11,7 +11,9 @@ function scribe() {
     const seq = typeof fields['seq'] === 'number' ? fields['seq'] : (numbers.get(taskId) ?? 0) + 1
     numbers.set(taskId, seq)
     const base = { taskId, seq, epoch: 1, at: 0, owner: 'ann', tool: 'work', rootId: taskId, depth: 0 }
-    return { ...base, type, ...(type === 'task.started' ? { attempt: 1 } : {}), ...fields } as unknown as StreamItem
+    const own =
+      type === 'task.started' ? { attempt: 1 } : type === 'task.retrying' ? { failure: { code: 'tool_error' } } : {}
+    return { ...base, type, ...own, ...fields } as unknown as StreamItem
   }
 }
 
@@ -203,6 +205,27 @@ test('law 7: an epoch that goes back, an attempt that does not follow the last',
       rising('c', 'task.completed', { epoch: 2 }),
     ]),
   ).toEqual([])
+})
+
+test('law 9: a question that was open when the process of its task was lost may be asked again, a settled one may not', () => {
+  const logOf = (lost: readonly { readonly code: string }[], settled: boolean): StreamItem[] => {
+    const write = scribe()
+    return [
+      write('a', 'task.queued'),
+      write('a', 'task.started'),
+      write('a', 'task.asked', { key: 'go' }),
+      ...(settled ? [write('a', 'task.answered', { key: 'go' }), write('a', 'task.resumed')] : []),
+      ...lost.map((failure) => write('a', 'task.retrying', { attempt: 1, failure })),
+      write('a', 'task.started', { attempt: 2 }),
+      write('a', 'task.asked', { key: 'go' }),
+      write('a', 'task.answered', { key: 'go' }),
+      write('a', 'task.resumed'),
+      write('a', 'task.completed'),
+    ]
+  }
+  expect(lawsOf(logOf([{ code: 'interrupted' }], false))).toEqual([])
+  expect(lawsOf(logOf([{ code: 'interrupted' }], true))).toEqual([9])
+  expect(lawsOf(logOf([{ code: 'tool_error' }], false))).toEqual([9])
 })
 
 test('law 9: a question that is asked twice, settled twice or never asked, and a task that goes on too early', () => {

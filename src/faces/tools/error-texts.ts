@@ -32,6 +32,9 @@ const ERROR_TEXTS = {
   wait_cycle: {
     text: 'You cannot wait for this task: it is your own, one above it, or one that waits for yours. Go on without its result.',
   },
+  task_unreachable: {
+    text: 'The process that runs the task does not answer just now. Try again in a while.',
+  },
   capacity_exceeded: {
     text: 'Too many tasks are live, so nothing was started. Wait until some have ended, then try again.',
   },

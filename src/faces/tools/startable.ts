@@ -1,15 +1,12 @@
 /** Tools that a host lets a model start: each with what a model has to know to call it. */
-import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { badOption, checkOptionNames } from '../../options.ts'
-import type { Tool, ToolDefinition, ToolFunction } from '../../ports/tool.ts'
+import type { AnyToolDefinition, Tool, ToolFunction } from '../../ports/tool.ts'
 import { tellJsonSchema } from '../../schema.ts'
 import { resolveTool, type ResolvedTool } from '../../tool.ts'
 import type { JsonSchema, JsonSchemaTarget } from './json-schema.ts'
 
 /** A tool of which nobody here knows what it takes and gives. */
-type AnyTool =
-  | ToolFunction<never, unknown>
-  | (Omit<ToolDefinition<never, unknown>, 'input'> & { readonly input?: StandardSchemaV1 })
+type AnyTool = ToolFunction<never, unknown> | AnyToolDefinition
 
 /**
  * A tool whose input is a schema that knows its own JSON Schema (Standard JSON Schema, as that of zod 4), or any tool with

@@ -23,8 +23,8 @@ const MAX_MESSAGE_BYTES = 64 * 1024
 const RETRY_AFTER_MS = 1_000
 
 export interface Messages {
-  /** Puts a message into the inbox of a task. `from`: the task whose code sends it. @throws as `Session.send` */
-  send(to: LiveTask, payload: unknown, from: LiveTask | undefined): SendReceipt
+  /** Puts a message into the inbox of a task. @throws as `Session.send` */
+  send(to: LiveTask, payload: unknown, from: MessageSender): SendReceipt
   /** As `send`, for the code of a task, to somebody in its tree. @throws as `TaskContext.send` */
   sendFrom(from: LiveTask, recipient: unknown, payload: unknown): SendReceipt
   /** Puts a question on the owner's desk. One that finds no room is counted; the record shows it all the same. */
@@ -47,15 +47,7 @@ export function createMessages(parts: {
   const maxBytes = Math.min(MAX_MESSAGE_BYTES, parts.limits.maxBytes)
 
   const toLetter = (payload: unknown, from: MessageSender): Letter => {
-    if (payload === undefined) throw badOption('message', 'a value that is JSON', payload)
-    const encoded = encodeJson(payload, maxBytes)
-    if (encoded.kind === 'refused') {
-      throw new TaskError('input_invalid', `The message cannot be kept: ${encoded.why}.`)
-    }
-    if (encoded.kind === 'too_large') {
-      const size = `at least ${encoded.atLeastBytes} bytes; ${maxBytes} are kept at most`
-      throw new TaskError('input_invalid', `The message has ${size}.`)
-    }
+    const encoded = encodeMessage(payload, maxBytes)
     const message = Object.freeze({
       kind: 'message',
       messageId: createId(),
@@ -81,7 +73,7 @@ export function createMessages(parts: {
   }
 
   return {
-    send: (to, payload, from) => sendToTask(to, toLetter(payload, from === undefined ? THE_OWNER : asSender(from))),
+    send: (to, payload, from) => sendToTask(to, toLetter(payload, from)),
 
     sendFrom(from, recipient, payload) {
       const { taskId, parentId } = from
@@ -114,6 +106,26 @@ export function createMessages(parts: {
   }
 }
 
+/** A message on its way to another process, which bounds it once more. @throws `input_invalid` */
+export function toSendable(payload: unknown): unknown {
+  return JSON.parse(encodeMessage(payload, MAX_MESSAGE_BYTES).json) as unknown
+}
+
+function encodeMessage(payload: unknown, maxBytes: number): { readonly json: string; readonly bytes: number } {
+  if (payload === undefined) throw badOption('message', 'a value that is JSON', payload)
+  const encoded = encodeJson(payload, maxBytes)
+  switch (encoded.kind) {
+    case 'json':
+      return { json: encoded.json ?? 'null', bytes: encoded.bytes }
+    case 'refused':
+      throw new TaskError('input_invalid', `The message cannot be kept: ${encoded.why}.`)
+    case 'too_large': {
+      const size = `at least ${encoded.atLeastBytes} bytes; ${maxBytes} are kept at most`
+      throw new TaskError('input_invalid', `The message has ${size}.`)
+    }
+  }
+}
+
 export function toDeadLetter(taskId: string, message: TaskMessage, bouncedAt: number): DeadLetter {
   const { messageId, from, at, payload } = message
   return Object.freeze({ messageId, taskId, from, at, payload, bouncedAt })
@@ -121,8 +133,9 @@ export function toDeadLetter(taskId: string, message: TaskMessage, bouncedAt: nu
 
 const THE_OWNER: MessageSender = Object.freeze({ kind: 'owner' })
 
-function asSender({ taskId, spec }: LiveTask): MessageSender {
-  return senderOf(taskId, spec.name)
+/** Who sends: a task whose code does, or the owner. */
+export function asSender(from: LiveTask | undefined): MessageSender {
+  return from === undefined ? THE_OWNER : senderOf(from.taskId, from.spec.name)
 }
 
 function toRecipient(recipient: unknown): string | { readonly sibling: string } {

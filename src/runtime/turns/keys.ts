@@ -40,6 +40,8 @@ export interface Keys {
   release(task: LiveTask): void
   /** Those whose start needs the end of this task. */
   waitingFor(task: LiveTask): Iterable<LiveTask>
+  /** Those that hold a key. */
+  holders(): Iterable<LiveTask>
 }
 
 interface Line {
@@ -222,6 +224,10 @@ export function createKeys(parts: {
     },
 
     waitingFor,
+
+    *holders() {
+      for (const { first, isHolding } of lines.values()) if (first !== undefined && isHolding) yield first
+    },
   }
 }
 

@@ -6,6 +6,8 @@ export interface KeptResult {
   readonly bytes: number
   /** It is the beginning of a longer text. */
   readonly isCut: boolean
+  /** It is kept beside the record, which it is too large for. */
+  readonly isSpilled: boolean
 }
 
 /** As much of a text as fits, mark and quotes included, or nothing where not even the mark does. */
@@ -14,7 +16,7 @@ export function cutResult(text: string, maxBytes: number): KeptResult | undefine
   if (roomBytes < 0) return undefined
   const kept = beginningOf(text, roomBytes)
   const json = JSON.stringify(kept + markOf(text.length - kept.length))
-  return { json, bytes: Buffer.byteLength(json), isCut: true }
+  return { json, bytes: Buffer.byteLength(json), isCut: true, isSpilled: false }
 }
 
 const BYTES_OF_QUOTES = 2

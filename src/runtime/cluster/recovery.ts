@@ -1,0 +1,222 @@
+/**
+ * Recovers one task whose process is gone: it is closed, runs again here, or is left to others.
+ *
+ * 1. What is decided is written in one commit, which raises the epoch and names this node. Of several who try, one is not
+ *    stale; the others do nothing.
+ * 2. Nothing of a task runs before that commit is kept.
+ * 3. A task that nobody asked to run again never does.
+ */
+import { decideRecovery, type RecoveryDecision } from '../../../machines/policies/recovery.ts'
+import { isFinalStatus, type StopCause, type TaskFailure } from '../../../machines/vocabulary.ts'
+import type { Clock } from '../../ports/clock.ts'
+import type { IdSource } from '../../ports/id-source.ts'
+import type { StoredEvent, TaskEventData } from '../../ports/task-event.ts'
+import type { OpenQuestion, StoredRecord } from '../../ports/task-record.ts'
+import type { Commit, OutboxEntry, TaskStore } from '../../ports/task-store.ts'
+import type { Counters } from '../counters.ts'
+import type { Journal } from '../journal.ts'
+import type { TaskSpec } from '../live-task.ts'
+import { createFailure } from '../values/failure.ts'
+
+/** What a call was, so that it can be made again. */
+export interface RecalledCall {
+  readonly spec: TaskSpec
+  readonly input: unknown
+}
+
+/** A task as it was left, with the call that made it. */
+export interface Revival {
+  readonly record: StoredRecord
+  readonly call: RecalledCall
+  /** What was asked in its earlier lives, and whether that was settled. */
+  readonly asked: ReadonlyMap<string, 'settled' | OpenQuestion>
+}
+
+/** `left`: nothing was done; somebody has to look again. */
+export type Recover = (orphan: StoredRecord, diedAt: number) => Promise<'done' | 'left'>
+
+const EVENTS_PER_READ = 500
+const NONE: readonly never[] = Object.freeze([])
+
+export function createRecovery(parts: {
+  readonly store: TaskStore
+  readonly clock: Clock
+  readonly createId: IdSource
+  readonly counters: Counters
+  readonly journal: Journal
+  readonly nodeId: () => string | undefined
+  /** Whether one more task may live here. */
+  readonly hasRoom: () => boolean
+  /** The call of a task, as its tool is known here; nothing when it is not, or its input does not fit any more. */
+  readonly recall: (record: StoredRecord, inputJson: string) => Promise<RecalledCall | undefined>
+  readonly revive: (revival: Revival) => void
+}): Recover {
+  const { store, clock, counters, journal } = parts
+
+  const isOwned = async ({ parentId }: StoredRecord): Promise<boolean> => {
+    const parent = parentId === undefined ? undefined : await store.read(parentId)
+    return parent !== undefined && !isFinalStatus(parent.status)
+  }
+
+  const recallCall = async (record: StoredRecord): Promise<RecalledCall | undefined> => {
+    const inputJson = await store.readAttachment(record.taskId, 'input')
+    return inputJson === undefined ? undefined : parts.recall(record, inputJson)
+  }
+
+  const readAsked = async ({ taskId, questions }: StoredRecord): Promise<Revival['asked']> => {
+    const asked = new Map<string, 'settled' | OpenQuestion>()
+    for (let afterSeq = 0; ;) {
+      const entries = await store.readEvents({ taskId, afterSeq, limit: EVENTS_PER_READ })
+      for (const { event } of entries) if (isAsked(event)) asked.set(event.data.key, 'settled')
+      if (entries.length < EVENTS_PER_READ) break
+      afterSeq = entries.at(-1)?.event.seq ?? Infinity
+    }
+    for (const question of questions ?? NONE) asked.set(question.key, question)
+    return asked
+  }
+
+  const write = async (before: StoredRecord, record: StoredRecord, rest: Pick<Commit, 'events' | 'outbox'>) => {
+    const commit: Commit = {
+      id: `${record.taskId}:${record.epoch}:${record.version}:${record.node ?? ''}`,
+      expect: { version: before.version, epoch: before.epoch },
+      record: Object.freeze(record),
+      trimTo: 0,
+      claims: NONE,
+      attachments: NONE,
+      ...rest,
+    }
+    const reply = await store.commit(commit)
+    if (reply.kind !== 'committed') return false
+    journal.noteCommitted(commit, reply)
+    return true
+  }
+
+  /** The record as this node takes it over, without what was true of its last process only. */
+  const takenOver = (record: StoredRecord): StoredRecord => {
+    const { cause: _cause, dueAt: _dueAt, questions: _questions, node: _node, ...rest } = record
+    const node = parts.nodeId()
+    return {
+      ...rest,
+      caller: 'detached',
+      epoch: record.epoch + 1,
+      version: record.version + 1,
+      ...(node === undefined ? {} : { node }),
+    }
+  }
+
+  const close = async (
+    orphan: StoredRecord,
+    as: Extract<RecoveryDecision, { kind: 'close' }>['as'],
+  ): Promise<'done'> => {
+    const endedAt = clock.now()
+    const durationMs = Math.max(0, endedAt - (orphan.startedAt ?? endedAt))
+    const { failure: failedBefore, ...taken } = takenOver(orphan)
+    const lastSeq = orphan.lastSeq + 1
+    const cause = orphan.cause ?? INTERRUPTED
+    // What was stopping without a cause had failed already.
+    const failure = (orphan.status === 'stopping' ? failedBefore : undefined) ?? failureOf(as, orphan)
+    const record: StoredRecord =
+      as === 'cancelled'
+        ? { ...taken, status: 'cancelled', endedAt, lastSeq, cause }
+        : { ...taken, status: 'failed', endedAt, lastSeq, failure, ...(orphan.cause === undefined ? {} : { cause }) }
+    const event = {
+      seq: lastSeq,
+      at: endedAt,
+      epoch: record.epoch,
+      ...(as === 'cancelled'
+        ? { type: 'task.cancelled', data: { durationMs, stopCause: cause } }
+        : { type: 'task.failed', data: { durationMs, failure } }),
+    } as StoredEvent
+    const outbox = record.targets.map((target): OutboxEntry => ({
+      deliveryId: parts.createId(),
+      taskId: record.taskId,
+      owner: record.owner,
+      target,
+      requestedAt: endedAt,
+      state: 'pending',
+    }))
+    if (await write(orphan, record, { events: [event], outbox })) counters.closedOrphans += 1
+    return 'done'
+  }
+
+  const resume = async (orphan: StoredRecord, call: RecalledCall): Promise<'done'> => {
+    const taken = takenOver(orphan)
+    const record = orphan.dueAt === undefined ? taken : { ...taken, dueAt: orphan.dueAt }
+    const asked = await readAsked(orphan)
+    if (await write(orphan, record, { events: NONE, outbox: NONE })) parts.revive({ record, call, asked })
+    return 'done'
+  }
+
+  const rerun = async (orphan: StoredRecord, call: RecalledCall, delayMs: number): Promise<'done'> => {
+    const now = clock.now()
+    const taken = takenOver(orphan)
+    const { recovery } = orphan
+    const lastSeq = orphan.lastSeq + 1
+    const dueAt = now + delayMs
+    const failure = failureOf('interrupted', orphan)
+    const record: StoredRecord = {
+      ...taken,
+      status: 'retrying',
+      lastSeq,
+      dueAt,
+      failure,
+      recovery: {
+        interruptions: (recovery?.interruptions ?? 0) + 1,
+        maxInterruptions: recovery?.maxInterruptions ?? 0,
+        ...(recovery?.budgetReserve === undefined ? {} : { budgetReserve: recovery.budgetReserve }),
+        ...(leftMsOf(orphan, now) === Infinity ? {} : { leftMs: leftMsOf(orphan, now) }),
+      },
+    }
+    const { epoch, attempt } = record
+    const event: StoredEvent = {
+      seq: lastSeq,
+      type: 'task.retrying',
+      at: now,
+      epoch,
+      data: { attempt, failure, dueAt },
+    }
+    const asked = await readAsked(orphan)
+    if (await write(orphan, record, { events: [event], outbox: NONE })) {
+      counters.rerunOrphans += 1
+      parts.revive({ record, call, asked })
+    }
+    return 'done'
+  }
+
+  return async (orphan, diedAt) => {
+    const now = clock.now()
+    const mayRunAgain = orphan.recovery !== undefined && !(await isOwned(orphan))
+    const call = mayRunAgain ? await recallCall(orphan) : undefined
+    const decision = decideRecovery({
+      status: orphan.status,
+      stopReason: orphan.cause?.reason,
+      mayRunAgain,
+      canRunHere: call !== undefined,
+      interruptions: orphan.recovery?.interruptions ?? 0,
+      maxInterruptions: orphan.recovery?.maxInterruptions ?? 0,
+      leftMs: leftMsOf(orphan, now),
+      orphanedForMs: now - diedAt,
+    })
+    if (decision.kind === 'leave') return 'left'
+    if (decision.kind === 'close') return close(orphan, decision.as)
+    if (call === undefined || !parts.hasRoom()) return 'left'
+    return decision.kind === 'resume' ? resume(orphan, call) : rerun(orphan, call, decision.delayMs)
+  }
+}
+
+function isAsked(event: StoredEvent): event is StoredEvent & { readonly data: TaskEventData['task.asked'] } {
+  return event.type === 'task.asked'
+}
+
+const INTERRUPTED: StopCause = Object.freeze({ reason: 'interrupted' })
+
+function leftMsOf({ recovery }: StoredRecord, now: number): number {
+  return recovery?.leftMs ?? (recovery?.hardAt === undefined ? Infinity : recovery.hardAt - now)
+}
+
+function failureOf(as: Extract<RecoveryDecision, { kind: 'close' }>['as'], { recovery }: StoredRecord): TaskFailure {
+  if (as === 'timeout') return createFailure('timeout', 'The hard deadline has passed.')
+  const before = recovery?.interruptions ?? 0
+  const often = before === 0 ? '' : ` It had lost ${before} before.`
+  return createFailure('interrupted', `The process that ran the task is gone.${often}`)
+}

@@ -1,0 +1,140 @@
+/**
+ * Finds tasks that no living process runs, and has each of them recovered.
+ *
+ * 1. Children come before their parents: no task is recovered before all that was below it.
+ * 2. A node that has just joined, or could not renew its lease for a while, waits for one whole lease: after an outage the
+ *    others get the time to say that they live.
+ * 3. What cannot be recovered just now is tried again at the next sweep. A dead node is forgotten when nothing names it.
+ */
+import type { TaskStatus } from '../../../machines/vocabulary.ts'
+import type { ClusterStore } from '../../ports/cluster-store.ts'
+import type { Clock } from '../../ports/clock.ts'
+import type { Deadlines, Moment } from '../../ports/deadlines.ts'
+import type { Logger } from '../../ports/logger.ts'
+import type { StoredRecord } from '../../ports/task-record.ts'
+import type { TaskStore } from '../../ports/task-store.ts'
+import type { Counters } from '../counters.ts'
+import type { ClusterNode } from './node.ts'
+import type { Recover } from './recovery.ts'
+
+const LIVE: readonly TaskStatus[] = ['queued', 'running', 'waiting', 'retrying', 'finishing', 'stopping']
+const PAGE = 500
+/** So many at a time: enough for a store to group their commits. */
+const AT_ONCE = 100
+
+export interface Sweeper {
+  start(): void
+  /** This node has let go of tasks that still name it. */
+  noteLetGo(): void
+  stop(): void
+}
+
+export function createSweeper(parts: {
+  readonly store: TaskStore
+  readonly cluster: ClusterStore
+  readonly node: ClusterNode
+  readonly clock: Clock
+  readonly deadlines: Deadlines
+  readonly logger: Logger
+  readonly counters: Counters
+  readonly leaseMs: number
+  readonly isLive: (taskId: string) => boolean
+  readonly recover: Recover
+}): Sweeper {
+  const { cluster, node, clock, deadlines, logger, counters, leaseMs } = parts
+  let next: Moment | undefined
+  let isStopped = false
+  let hasLetGo = false
+  let isFailing = false
+
+  const sweepNode = async (dead: string, diedAt: number): Promise<boolean> => {
+    const orphans = await findOrphans(parts.store, dead, parts.isLive)
+    return recoverAll(orphans, diedAt, parts.recover, () => isStopped)
+  }
+
+  const sweep = async (): Promise<void> => {
+    if (clock.monotonicMs() - node.steadySinceMs() < leaseMs) return
+    for (const { node: dead, diedAt } of await cluster.sweep({ now: clock.now() })) {
+      if (isStopped) return
+      if (await sweepNode(dead, diedAt)) await cluster.forget(dead)
+    }
+    if (!hasLetGo || isStopped) return
+    hasLetGo = false
+    if (!(await sweepNode(node.id(), clock.now()))) hasLetGo = true
+  }
+
+  const round = async (): Promise<void> => {
+    try {
+      await sweep()
+      isFailing = false
+    } catch (error) {
+      counters.storeErrors += 1
+      if (!isFailing) logger.error({ error }, 'tasks of dead processes could not be recovered; trying again')
+      isFailing = true
+    }
+    plan()
+  }
+
+  const plan = (): void => {
+    if (!isStopped) next = deadlines.idleAfter(leaseMs / 3, () => void round(), undefined)
+  }
+
+  return {
+    start: plan,
+    noteLetGo: () => void (hasLetGo = true),
+    stop() {
+      isStopped = true
+      next?.disarm()
+    },
+  }
+}
+
+/** Recovers what a process left behind that had the store for itself. */
+export async function recoverAbandoned(
+  store: TaskStore,
+  isLive: (taskId: string) => boolean,
+  recover: Recover,
+): Promise<void> {
+  // Nobody else will come who knows their tools.
+  await recoverAll(await findOrphans(store, undefined, isLive), -Infinity, recover, () => false)
+}
+
+async function findOrphans(
+  store: TaskStore,
+  node: string | undefined,
+  isLive: (taskId: string) => boolean,
+): Promise<StoredRecord[]> {
+  const orphans: StoredRecord[] = []
+  const query = { status: LIVE, limit: PAGE, ...(node === undefined ? {} : { node }) }
+  for (let after: number | undefined = 0; after !== undefined;) {
+    const page = await store.list({ ...query, after })
+    for (const record of page.records) if (!isLive(record.taskId)) orphans.push(record)
+    after = page.next
+  }
+  return orphans
+}
+
+/** The deepest first, a level at a time. Says whether none was left to others. */
+async function recoverAll(
+  orphans: readonly StoredRecord[],
+  diedAt: number,
+  recover: Recover,
+  isStopped: () => boolean,
+): Promise<boolean> {
+  const levels = new Map<number, StoredRecord[]>()
+  for (const orphan of orphans) {
+    const level = levels.get(orphan.depth)
+    if (level === undefined) levels.set(orphan.depth, [orphan])
+    else level.push(orphan)
+  }
+  let isDone = true
+  for (const depth of [...levels.keys()].toSorted((a, b) => b - a)) {
+    const level = levels.get(depth) ?? []
+    for (let from = 0; from < level.length; from += AT_ONCE) {
+      if (isStopped()) return false
+      const answers = await Promise.all(level.slice(from, from + AT_ONCE).map((orphan) => recover(orphan, diedAt)))
+      if (answers.includes('left')) isDone = false
+    }
+  }
+  return isDone
+}

@@ -1,0 +1,204 @@
+import { defineTool, isTaskError, type TaskEvent } from 'outlive'
+import { controllableTool, verifyLog } from 'outlive/testing'
+import { describe, expect, test } from 'vitest'
+import { LEASE_MS, setupNodes } from '../../support/nodes.ts'
+import { collect, watch } from '../../support/setup.ts'
+
+const RECONCILE_MS = 2_000
+
+// Each verb, from a process that does not run the task: with hints, and without them within the time of a look.
+describe.each([
+  { wakes: true, withinMs: 100 },
+  { wakes: false, withinMs: 2 * RECONCILE_MS },
+])('from another process, with hints: $wakes', ({ wakes, withinMs }) => {
+  async function setupPair() {
+    const nodes = setupNodes({ wakes })
+    const [a, b] = [await nodes.start(), await nodes.start()]
+    /** What a promise came to in the time that it may take. */
+    const soon = async <Value>(promise: Promise<Value>): Promise<Value> => {
+      const seen = watch(promise)
+      await nodes.advance(withinMs)
+      expect(seen.state).not.toBe('pending')
+      return promise
+    }
+    return { ...nodes, a, b, soon }
+  }
+
+  test('get and list see it, and hasRunning counts it', async () => {
+    const { a, b } = await setupPair()
+    const handle = await a.ann.spawn(() => new Promise<never>(() => undefined))
+    expect((await b.ann.get(handle.taskId))?.taskId).toBe(handle.taskId)
+    expect((await b.ann.list()).tasks).toHaveLength(1)
+    expect(await b.ann.hasRunning()).toBe(true)
+    expect(await b.bob.get(handle.taskId)).toBeUndefined()
+  })
+
+  test('wait, result and attach end with it', async () => {
+    const { a, b, settle, soon } = await setupPair()
+    const work = controllableTool<undefined, string>('work')
+    const { taskId } = await a.ann.spawn(work.tool, undefined)
+    const waits = [b.ann.wait(taskId), b.ann.result(taskId), b.ann.attach(taskId), b.ann.waitAll([taskId])] as const
+    await settle()
+    work.call(0).resolve('found')
+    const [record, value, outcome, all] = await soon(Promise.all(waits))
+    expect(record.status).toBe('completed')
+    expect(value).toBe('found')
+    expect(outcome).toEqual({ kind: 'inline', value: 'found', persisted: false, taskId })
+    expect(all).toHaveLength(1)
+  })
+
+  test('an attach that gives up has a ticket', async () => {
+    const { a, b, soon, advance } = await setupPair()
+    const { taskId } = await a.ann.spawn(() => new Promise<never>(() => undefined))
+    const attached = b.ann.attach(taskId, { waitMs: 50 })
+    attached.catch(() => undefined)
+    await advance(60)
+    expect(await soon(attached)).toMatchObject({ kind: 'background', ticket: { taskId } })
+  })
+
+  test('cancel stops it and everything below, and says how each ended', async () => {
+    const { a, b, settle, soon } = await setupPair()
+    const child = controllableTool('child', { honoursSignal: true })
+    const parent = defineTool({
+      name: 'parent',
+      run: async (_: undefined, ctx) => (await ctx.spawn(child.tool, undefined)).result(),
+    })
+    const { taskId } = await a.ann.spawn(parent, undefined)
+    await settle()
+    const report = await soon(b.ann.cancel(taskId, { note: 'enough' }))
+    expect(report.count).toBe(2)
+    expect(report.tasks.map(({ status }) => status)).toEqual(['cancelled', 'cancelled'])
+    expect((await a.ann.get(taskId))?.cause).toMatchObject({ reason: 'user', actor: 'ann', note: 'enough' })
+    expect(await b.ann.cancel(taskId)).toEqual({ count: 0, tasks: [{ taskId, status: 'cancelled' }] })
+  })
+
+  test('cancel of what is queued means that it never starts', async () => {
+    const nodes = setupNodes({ wakes })
+    const a = await nodes.start({ limits: { maxRunning: 1 } })
+    const b = await nodes.start()
+    const work = controllableTool('work', { honoursSignal: true })
+    await a.ann.spawn(work.tool, undefined)
+    const queued = await a.ann.spawn(work.tool, undefined)
+    await nodes.settle()
+    const cancelled = watch(b.ann.cancel(queued.taskId))
+    await nodes.advance(withinMs)
+    expect(cancelled.value?.tasks[0]?.status).toBe('cancelled')
+    expect(work.calls).toHaveLength(1)
+  })
+
+  test('cancelAll reaches what runs here and there', async () => {
+    const { a, b, settle, soon } = await setupPair()
+    const work = controllableTool('work', { honoursSignal: true })
+    for (const node of [a, a, b]) await node.ann.spawn(work.tool, undefined)
+    const foreign = await a.bob.spawn(work.tool, undefined)
+    await settle()
+    const report = await soon(b.ann.cancelAll())
+    expect(report.count).toBe(3)
+    expect((await a.bob.get(foreign.taskId))?.status).toBe('running')
+    expect(await b.ann.hasRunning()).toBe(false)
+  })
+
+  test('send, answer, background and redirect do what they do there', async () => {
+    const nodes = setupNodes({ wakes })
+    const sent: string[] = []
+    const channels = {
+      log: { send: async ({ target }: { target: { id?: string } }) => void sent.push(target.id ?? '') },
+    }
+    const a = await nodes.start({ channels })
+    const b = await nodes.start({ channels })
+    const soon = async <Value>(promise: Promise<Value>): Promise<Value> => {
+      promise.catch(() => undefined)
+      await nodes.advance(withinMs)
+      return promise
+    }
+    const steered = defineTool({
+      name: 'steered',
+      run: async (_: undefined, ctx) => {
+        const message = await ctx.inbox.receive()
+        return [message.payload, await ctx.ask('go', 'May I?')]
+      },
+    })
+    const running = watch(a.ann.run(steered, undefined, { durable: true }))
+    await nodes.settle()
+    const [record] = (await b.ann.list()).tasks
+    const taskId = record?.taskId ?? ''
+    expect(await soon(b.ann.background(taskId))).toMatchObject({ taskId, status: 'running' })
+    await nodes.settle()
+    expect(running.value?.kind).toBe('background')
+    expect((await soon(b.ann.send(taskId, { also: 'prices' }))).messageId).toEqual(expect.any(String))
+    await soon(b.ann.redirect(taskId, 'log:there'))
+    expect((await b.ann.get(taskId))?.targets).toEqual(['log:there'])
+    expect((await b.ann.get(taskId))?.status).toBe('waiting')
+    await soon(b.ann.answer(taskId, 'go', 'yes'))
+    expect(await soon(b.ann.result(taskId))).toEqual([{ also: 'prices' }, 'yes'])
+    await nodes.settle()
+    expect(sent).toEqual(['there'])
+  })
+
+  test('a refusal from there is the refusal here', async () => {
+    const { a, b, settle, soon } = await setupPair()
+    const work = controllableTool('work', { honoursSignal: true })
+    const { taskId } = await a.ann.spawn(work.tool, undefined)
+    await settle()
+    const answered = b.ann.answer(taskId, 'nothing', 1)
+    answered.catch(() => undefined)
+    const error: unknown = await soon(answered.catch((thrown: unknown) => thrown))
+    expect(isTaskError(error, 'question_closed') && error.taskId).toBe(taskId)
+    const unknown: unknown = await b.bob.cancel(taskId).catch((thrown: unknown) => thrown)
+    expect(isTaskError(unknown, 'task_not_found')).toBe(true)
+  })
+
+  test('the events come in order, from a cursor, to the end', async () => {
+    const { a, b, settle, advance } = await setupPair()
+    const work = controllableTool<undefined, string>('work')
+    const { taskId } = await a.ann.spawn(work.tool, undefined)
+    const whole = collect(b.ann.events({ taskId }))
+    const all = collect(b.ann.events())
+    const everything = collect(b.tasks.operator.events())
+    await advance(withinMs)
+    work.call(0).ctx.output('one')
+    work.call(0).ctx.output('two')
+    await settle()
+    await advance(withinMs)
+    const seen = whole.items.filter((item): item is TaskEvent => 'taskId' in item)
+    const resumed = collect(b.ann.events({ taskId, after: seen[1]?.cursor ?? '' }))
+    work.call(0).resolve('done')
+    await advance(withinMs)
+    const types = ['task.queued', 'task.started', 'task.output', 'task.output', 'task.completed']
+    for (const { items } of [whole, all, everything]) expect(items.map(({ type }) => type)).toEqual(types)
+    expect(resumed.items.map(({ type }) => type)).toEqual(types.slice(2))
+    await Promise.all([whole.ended, resumed.ended])
+    expect(verifyLog(all.items)).toEqual([])
+  })
+})
+
+test('an order to a task whose process dies is answered by whoever takes the task over', async () => {
+  const { start, settle, advance } = setupNodes()
+  const work = controllableTool('work', { policy: { recovery: 'rerun' }, honoursSignal: true })
+  const a = await start({ tools: [work.tool] })
+  const b = await start()
+  const { taskId } = await a.ann.spawn(work.tool, undefined)
+  await settle()
+  a.kill()
+  const cancelled = watch(b.ann.cancel(taskId))
+  await advance(LEASE_MS / 2)
+  expect(cancelled.state).toBe('pending')
+  const c = await start({ tools: [work.tool] })
+  await advance(4 * LEASE_MS)
+  expect(cancelled.value?.tasks).toEqual([{ taskId, status: 'cancelled' }])
+  expect((await c.ann.get(taskId))?.status).toBe('cancelled')
+})
+
+test('an order to a task that nobody runs any more says so in the end', async () => {
+  const { start, settle, advance } = setupNodes()
+  const work = controllableTool('work', { policy: { recovery: 'rerun' } })
+  const a = await start({ tools: [work.tool] })
+  const b = await start()
+  const { taskId } = await a.ann.spawn(work.tool, undefined)
+  await settle()
+  a.kill()
+  const sent = watch(b.ann.send(taskId, 'hello'))
+  await advance(70_000)
+  expect(sent.state).toBe('rejected')
+  expect(isTaskError(sent.error, 'task_unreachable') || isTaskError(sent.error, 'task_final')).toBe(true)
+})
