@@ -9,19 +9,14 @@ const LIVE: readonly TaskStatus[] = ['queued', 'running', 'waiting', 'retrying',
 const PAGE = 500
 
 export async function cancelElsewhere(
-  parts: {
-    readonly store: TaskStore
-    readonly orders: Orders
-    readonly findLive: (taskId: string) => unknown
-  },
+  { store, orders }: { readonly store: TaskStore; readonly orders: Orders },
   query: Pick<ListQuery, 'owner' | 'runId'>,
   cause: StopCause,
 ): Promise<Promise<CancelReport>[]> {
-  const { store, orders, findLive } = parts
   const elsewhere = new Map<string, StoredRecord>()
   for (let after: number | undefined = 0; after !== undefined;) {
     const page = await store.list({ ...query, status: LIVE, limit: PAGE, after })
-    for (const record of page.records) if (findLive(record.taskId) === undefined) elsewhere.set(record.taskId, record)
+    for (const record of page.records) if (orders.isElsewhere(record)) elsewhere.set(record.taskId, record)
     after = page.next
   }
   const isTop = ({ parentId }: StoredRecord): boolean => parentId === undefined || !elsewhere.has(parentId)

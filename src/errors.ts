@@ -150,6 +150,11 @@ export const ERROR_DOCS = {
     retryable: false,
     whatToDo: 'Use another supervisor.',
   },
+  store_full: {
+    meaning: 'The store has no room, or more waits to be written to it than `maxUnsavedBytes` allows.',
+    retryable: true,
+    whatToDo: 'Try again after `retryAfterMs`; see to the store.',
+  },
   store_unavailable: {
     meaning: 'The store did not answer within `commitWaitMs`. Nothing was started.',
     retryable: true,

@@ -8,6 +8,7 @@ import type { CancelOptions, CancelReport } from './ports/task-handle.ts'
 import type { StreamItem } from './ports/task-event.ts'
 import type { StoredRecord, TaskRecord } from './ports/task-record.ts'
 import type { TaskStore } from './ports/task-store.ts'
+import { readHealth, type Health } from './health.ts'
 import { checkCancelOptions, checkStreamOptions, toListQuery } from './queries.ts'
 import { toStoredRecord } from './runtime/stored-record.ts'
 import type { TaskRuntime } from './runtime/task-runtime.ts'
@@ -24,6 +25,8 @@ export interface Operator {
   events(options?: StreamFilter): AsyncIterableIterator<StreamItem>
   events$(options?: StreamFilter): Observable<StreamItem>
   readonly live$: Observable<readonly TaskRecord[]>
+  /** Whether new work can be taken and kept just now. */
+  health(): Health
   /** The numbers over all owners, and everything that was dropped, cut or let go. */
   stats(): Promise<SupervisorStats>
 }
@@ -32,6 +35,7 @@ export function createOperator(parts: {
   readonly runtime: TaskRuntime
   readonly store: TaskStore
   readonly streams: Streams
+  readonly isOpen: () => boolean
 }): Operator {
   const { runtime, store, streams } = parts
   const view = (record: StoredRecord): TaskRecord => toTaskRecord(record, store.durability)
@@ -67,7 +71,9 @@ export function createOperator(parts: {
       if (live !== undefined) return runtime.cancel([live], cause, runtime.runningTask())
       const record = await store.read(taskId)
       if (record === undefined) throw new TaskNotFoundError()
-      return { count: 0, tasks: [{ taskId, status: record.status }] }
+      const outcome = await runtime.membership.orders?.send(record, { verb: 'cancel', cause })
+      if (outcome?.kind === 'done') return outcome.value as CancelReport
+      return { count: 0, tasks: [{ taskId, status: (outcome?.record ?? record).status }] }
     },
 
     events: (options) => streams.iterate(...toStream(options)),
@@ -79,6 +85,14 @@ export function createOperator(parts: {
         [...runtime.supervisor.live.values()].map((task) => view(task.log?.committed ?? toStoredRecord(task, 0))),
       )
     },
+
+    health: () =>
+      readHealth({
+        phase: runtime.supervisor.phase(),
+        isOpen: parts.isOpen(),
+        writer: runtime.writer,
+        membership: runtime.membership,
+      }),
 
     async stats() {
       return { ...(await readStats(store, runtime.tree, undefined)), counters: { ...runtime.counters } }

@@ -149,6 +149,7 @@ export interface Settings {
   readonly graceMs: number
   readonly commitWaitMs: number
   readonly leaseMs: number
+  readonly maxUnsavedBytes: number
   readonly progressMs: number
   readonly maxBufferedEvents: number
   readonly limits: AdmissionLimits
@@ -175,6 +176,11 @@ export interface SettingsOptions {
    * over what it ran, in milliseconds. They notice within one and a half times that. @defaultValue 12 000
    */
   readonly leaseMs?: number
+  /**
+   * How much may wait for a store that does not answer, in bytes. Beyond that new calls are refused with `store_full` and
+   * reports of running code are dropped; ends are kept all the same. @defaultValue 67 108 864
+   */
+  readonly maxUnsavedBytes?: number
   /** The shortest time between two kept progress reports of one task, in milliseconds. @defaultValue 100 */
   readonly progressMs?: number
   /** How many events a consumer may fall behind before it is cut off. @defaultValue 1 000 */
@@ -209,6 +215,7 @@ export const SETTINGS_NAMES = [
   'graceMs',
   'commitWaitMs',
   'leaseMs',
+  'maxUnsavedBytes',
   'progressMs',
   'maxBufferedEvents',
   'limits',
@@ -257,6 +264,7 @@ export function toSettings(options: SettingsOptions): Settings {
     graceMs: checkDuration('graceMs', orDefault(options.graceMs, 5_000)),
     commitWaitMs: checkDuration('commitWaitMs', orDefault(options.commitWaitMs, 2_000)),
     leaseMs: checkLease(orDefault(options.leaseMs, 12_000)),
+    maxUnsavedBytes: checkLimit('maxUnsavedBytes', orDefault(options.maxUnsavedBytes, 64 * 1024 * 1024)),
     progressMs: checkDuration('progressMs', orDefault(options.progressMs, 100)),
     maxBufferedEvents: checkLimit('maxBufferedEvents', orDefault(options.maxBufferedEvents, 1_000)),
     limits: {

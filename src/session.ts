@@ -224,7 +224,7 @@ export function createSession(
       const here = runtime.cancel(topTasks(runtime.tree, owner, checkedRunId), cause, from)
       if (orders === undefined) return here
       const query = { owner, ...(checkedRunId === undefined ? {} : { runId: checkedRunId }) }
-      return mergeReports([here, ...(await cancelElsewhere({ store, orders, findLive }, query, cause))])
+      return mergeReports([here, ...(await cancelElsewhere({ store, orders }, query, cause))])
     },
 
     async redirect(taskId, target) {

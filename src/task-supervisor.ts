@@ -288,7 +288,7 @@ export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskS
         const checked = checkOptionNames('options', given, ['owner', 'origin', 'conversation'])
         return createSession(parts, { owner: checkOwner(checked['owner']), options: given })
       },
-      operator: createOperator({ runtime, store, streams }),
+      operator: createOperator({ runtime, store, streams, isOpen }),
       actor: runtime.supervisor.ref,
       shutdown,
     }),

@@ -145,7 +145,9 @@ export function infersTheRest(item: StreamItem, error: unknown): void {
     if (item.type === 'task.output') expectTypeOf(item.chunk).toEqualTypeOf<string>()
   }
   if (isTaskError(error)) expectTypeOf(error.code).toEqualTypeOf<ErrorCode>()
-  expectTypeOf<keyof Operator>().toEqualTypeOf<'get' | 'list' | 'cancel' | 'events' | 'events$' | 'live$' | 'stats'>()
+  expectTypeOf<keyof Operator>().toEqualTypeOf<
+    'get' | 'health' | 'list' | 'cancel' | 'events' | 'events$' | 'live$' | 'stats'
+  >()
 }
 
 export async function infersFromControlTools(ticket: Ticket): Promise<void> {

@@ -99,6 +99,7 @@ export function createAdmission(parts: {
         queuedBefore: isOverdraft ? undefined : queuedBefore,
       })
       if (refusal !== undefined) throw toError(refusal, parent)
+      if (journal.isFull()) throw storeFull()
       const task = createLiveTask({
         taskId,
         spec,
@@ -177,6 +178,12 @@ function keyBusy(taskId: string): TaskError {
 
 function storeUnavailable(): TaskError {
   return new TaskError('store_unavailable', 'The store does not answer; nothing was started.', {
+    retryAfterMs: RETRY_AFTER_MS,
+  })
+}
+
+function storeFull(): TaskError {
+  return new TaskError('store_full', 'Too much waits to be written to the store; nothing was started.', {
     retryAfterMs: RETRY_AFTER_MS,
   })
 }

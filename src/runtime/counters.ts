@@ -6,6 +6,8 @@ export interface Counters {
   coalescedProgress: number
   /** Progress, output and custom events dropped to keep a log bounded. */
   trimmedEvents: number
+  /** Reports of code that were dropped because too much waited for the store. */
+  unsavedReports: number
   /** Reports of a task's code after its end. */
   lateReports: number
   /** Messages that bounced because their task ended unread. */
@@ -51,6 +53,7 @@ export function createCounters(): Counters {
     lateOutcomes: 0,
     coalescedProgress: 0,
     trimmedEvents: 0,
+    unsavedReports: 0,
     lateReports: 0,
     bouncedMessages: 0,
     droppedMessages: 0,

@@ -82,6 +82,8 @@ export interface Journal {
   whenKnown(task: LiveTask, onKnown: (isSaved: boolean) => void): void
   /** Whether the store does not answer just now. */
   isPaused(): boolean
+  /** Whether more waits for the store than may. Until that changes, reports of code are dropped and counted. */
+  isFull(): boolean
   /** Commits that came back, for those who act on them. */
   onCommitted(listener: (commit: Commit) => void): void
 }
@@ -313,6 +315,10 @@ export function createJournal(parts: {
       task.lastSeq += 1
       return undefined
     }
+    if (isFreshEventType(type) && writer.isFull()) {
+      counters.unsavedReports += 1
+      return undefined
+    }
     const event = number(task, type, data)
     if (log === undefined) {
       appendToDraft(task, event, chars)
@@ -428,6 +434,7 @@ export function createJournal(parts: {
     },
 
     isPaused: writer.isPaused,
+    isFull: writer.isFull,
 
     onCommitted: (listener) => void committed.items$.subscribe(listener),
   }

@@ -133,7 +133,11 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
   const { store, clock, deadlines, settings, hub, counters, createId } = parts
   const supervisor = createSupervisorActor({ memoise: parts.memoise, inspect: parts.inspect })
   const tree = createTreeIndex()
-  const writer = createStoreWriter({ ...parts, commitWaitMs: settings.commitWaitMs, onPause: () => hub.pause() })
+  const writer = createStoreWriter({
+    ...parts,
+    ...settings,
+    onPause: () => hub.pause(),
+  })
   const journal = createJournal({
     clock,
     deadlines,

@@ -1,5 +1,6 @@
 /** `outlive/testing`: what the library's own tests are made of. */
 export { controllableTool, type ControllableTool, type ToolCall } from './controllable-tool.ts'
+export { faultyStore, type FaultPlan, type FaultyStore, type StoreCall, type StoreFault } from './faulty-store.ts'
 export { lateStore, type LateStore } from './late-store.ts'
 export { createManualClock, passTurns, type ManualClock } from './manual-clock.ts'
 export { sequentialIds } from './sequential-ids.ts'

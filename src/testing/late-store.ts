@@ -43,7 +43,7 @@ export function lateStore(inner: TaskStore, random01: () => number): LateStore {
     readOrders: (read) => late(() => cluster.readOrders(read)),
     replyTo: (reply) => late(() => cluster.replyTo(reply)),
     readReply: (orderId) => late(() => cluster.readReply(orderId)),
-    watch: (onHint) => cluster.watch((hint) => void passSome().then(() => onHint(hint))),
+    watch: (onHint) => cluster.watch((hint) => void late(() => onHint(hint))),
   })
 
   return {

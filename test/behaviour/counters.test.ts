@@ -46,6 +46,28 @@ const HAPPENINGS: Record<Counter, () => Promise<Observed>> = {
     })
   },
 
+  async unsavedReports() {
+    const inner = memoryStore()
+    let isDown = false
+    const { ann, tasks, advance } = setup({
+      store: { ...inner, commit: (commit) => (isDown ? down() : inner.commit(commit)) },
+      maxUnsavedBytes: 1_000,
+    })
+    const work = controllableTool('work')
+    await ann.spawn(work.tool)
+    const other = controllableTool('other')
+    await ann.spawn(other.tool)
+    isDown = true
+    other.call(0).resolve('x'.repeat(2_000))
+    await advance(2_000)
+    return observe(tasks, 2, async () => {
+      work.call(0).ctx.output('nobody')
+      work.call(0).ctx.emit('keeps this')
+      await expect(ann.run(() => 1)).rejects.toMatchObject({ code: 'store_full', retryable: true })
+      isDown = false
+    })
+  },
+
   async coalescedProgress() {
     const { ann, tasks, advance } = setup()
     const work = controllableTool('work')

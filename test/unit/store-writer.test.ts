@@ -40,11 +40,15 @@ function bench(answer: (id: string, attempt: number) => Awaitable<CommitReply>):
     logger: { warn: () => undefined, error: (fields) => void logged.push(String(fields['taskId'])) },
     counters,
     commitWaitMs: 2_000,
+    maxUnsavedBytes: 10_000,
     random01: () => 0.999,
     onPause: () => void (pauses += 1),
   })
   const write = (id: string): void =>
-    writer.write({ commit: { id, record: { taskId: id } } as unknown as Commit, onReply: () => void answered.push(id) })
+    writer.write({
+      commit: { id, record: { taskId: id }, events: [], attachments: [] } as unknown as Commit,
+      onReply: () => void answered.push(id),
+    })
   return { writer, clock, sent, answered, logged, errors: () => counters.storeErrors, pauses: () => pauses, write }
 }
 
@@ -127,9 +131,62 @@ test('a failure while the line is worked off pauses again, and loses nothing', a
   await clock.advance(0)
   for (const id of ['b', 'c', 'd']) write(id)
   await clock.advance(30_000)
-  expect(answered).toEqual(['a', 'b', 'c', 'd'])
+  expect(answered).toEqual(['a', 'b', 'd', 'c'])
   expect([writer.isPaused(), writer.unansweredCount()]).toEqual([false, 0])
   expect(pauses()).toBe(1)
+})
+
+test('an attempt without an answer is given up and made again; of two answers the first counts', async () => {
+  const answers: (() => void)[] = []
+  const { write, sent, answered, writer, clock, errors } = bench(
+    () => new Promise((resolve) => answers.push(() => resolve(DONE))),
+  )
+  write('a')
+  await clock.advance(9_999)
+  expect([sent, writer.isPaused()]).toEqual([['a'], true])
+  await clock.advance(1_000)
+  expect([sent, errors()]).toEqual([['a', 'a'], 1])
+  answers[0]?.()
+  await clock.advance(1)
+  expect([answered, writer.isPaused(), writer.unansweredCount()]).toEqual([['a'], false, 0])
+  answers[1]?.()
+  await clock.advance(60_000)
+  expect([answered, sent.length]).toEqual([['a'], 2])
+})
+
+test('what waits is counted, and the writer says when that is too much', async () => {
+  let isDown = true
+  const { write, writer, clock } = bench(() => (isDown ? down() : DONE))
+  for (let count = 0; count < 10; count += 1) write(`commit ${count}`)
+  await clock.advance(0)
+  expect(writer.isFull()).toBe(true)
+  isDown = false
+  await clock.advance(10_000)
+  expect([writer.isFull(), writer.unansweredCount()]).toEqual([false, 0])
+})
+
+test('a long line goes out so many at a time', async () => {
+  let isDown = true
+  const answers: (() => void)[] = []
+  const { write, sent, answered, writer, clock } = bench(() =>
+    isDown ? down() : new Promise((resolve) => answers.push(() => resolve(DONE))),
+  )
+  const ids = Array.from({ length: 500 }, (_, index) => `commit ${index}`)
+  for (const id of ids) write(id)
+  await clock.advance(0)
+  const more = Array.from({ length: 500 }, (_, index) => `later ${index}`)
+  for (const id of more) write(id)
+  isDown = false
+  await clock.advance(1)
+  while (answered.length < 1_000) {
+    const before = sent.length
+    const open = answers.splice(0)
+    for (const answer of open) answer()
+    await clock.advance(100)
+    expect(sent.length - before).toBeLessThanOrEqual(700)
+  }
+  expect(answered.toSorted()).toEqual([...ids, ...more].toSorted())
+  expect([writer.isPaused(), writer.unansweredCount()]).toEqual([false, 0])
 })
 
 test('several commits that fail at once are all tried again until each is answered once', async () => {
@@ -164,7 +221,8 @@ test('a refusal is an answer: it is handed on and nothing is tried again', () =>
 test('a commit that is written from within an answer is not lost', async () => {
   const order: string[] = []
   const { writer, clock } = bench((_id, attempt) => (attempt < 2 ? down() : DONE))
-  const commitOf = (id: string): Commit => ({ id, record: { taskId: id } }) as unknown as Commit
+  const commitOf = (id: string): Commit =>
+    ({ id, record: { taskId: id }, events: [], attachments: [] }) as unknown as Commit
   writer.write({
     commit: commitOf('a'),
     onReply: () => {

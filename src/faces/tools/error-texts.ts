@@ -75,6 +75,7 @@ const ERROR_TEXTS = {
   },
   stream_lagged: { text: 'Some of what happened was missed.', hint: SEE_LIST },
   supervisor_closed: { text: 'The system is shutting down and starts nothing any more. Bring your work to an end.' },
+  store_full: { text: 'The place where tasks are kept is full, so nothing was started. Try again later.' },
   store_unavailable: {
     text: 'The place where tasks are kept does not answer, so nothing was started. Try again later.',
   },

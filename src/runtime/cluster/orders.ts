@@ -40,6 +40,8 @@ export type OrderOutcome =
 export interface Orders {
   /** Resolves when the order is done. @throws what the verb throws where the task runs, `task_unreachable` */
   send(record: StoredRecord, order: TaskOrder): Promise<OrderOutcome>
+  /** Whether another node runs the task. */
+  isElsewhere(record: StoredRecord): boolean
   /** Begins to do what others ask. */
   start(): void
   stop(): void
@@ -136,7 +138,7 @@ export function createOrders(parts: {
     next = deadlines.idleAfter(RECONCILE_MS, lookAndPlan, undefined)
   }
 
-  /** Resolves with the next hint for this node, or a little later than it would have come. */
+  /** Resolves with the next hint for this node, or a little later than it would have come. Listens from now on. */
   const someNews = (): Promise<void> =>
     new Promise((resolve) => {
       const wake = (): void => {
@@ -164,7 +166,10 @@ export function createOrders(parts: {
     const sent = { id, from: nodeId(), owner, taskId, json: JSON.stringify(order), sentAt: clock.now() }
     await cluster.sendOrder({ ...sent, node })
     let current = record
+    let endedAtMs = Infinity
     while (clock.monotonicMs() < giveUpAtMs) {
+      // Before the look: what comes in between is not missed.
+      const news = someNews()
       const json = await cluster.readReply(id)
       if (json !== undefined) {
         const answer = fromReplyJson(json, taskId)
@@ -172,17 +177,21 @@ export function createOrders(parts: {
         if (answer.kind === 'done') return answer
         return undefined
       }
-      await someNews()
+      await news
       const now = await requireRecord(record)
-      if (isFinalStatus(now.status) && (await cluster.readReply(id)) === undefined)
-        return { kind: 'ended', record: now }
-      if (now.node !== current.node) await cluster.sendOrder({ ...sent, node: now.node ?? '' })
+      if (isFinalStatus(now.status)) {
+        // If it ended by this very order, the reply is on its way.
+        endedAtMs = Math.min(endedAtMs, clock.monotonicMs())
+        if (clock.monotonicMs() - endedAtMs >= RECONCILE_MS) return { kind: 'ended', record: now }
+      } else if (now.node !== current.node) await cluster.sendOrder({ ...sent, node: now.node ?? '' })
       current = now
     }
     return undefined
   }
 
   return {
+    isElsewhere: ({ node }) => node !== nodeId(),
+
     async send(record, order) {
       const giveUpAtMs = clock.monotonicMs() + SEND_LIMIT_MS
       let current = record
