@@ -146,9 +146,20 @@ export const ERROR_DOCS = {
     whatToDo: 'Use another supervisor.',
   },
   store_unavailable: {
-    meaning: 'The store did not answer within `commitWaitMs`. Nothing was started.',
+    meaning: 'The store does not answer, or did not within `commitWaitMs`. Nothing was started.',
     retryable: true,
     whatToDo: 'Try again after `retryAfterMs`.',
+  },
+  store_full: {
+    meaning: 'The store has no room for what it was given. Nothing of it was kept.',
+    retryable: true,
+    whatToDo: 'Make room; the same call succeeds then.',
+  },
+  store_unusable: {
+    meaning:
+      'The store cannot be used as it is: it is damaged, newer than this code, or holds something else, or a package it needs is not installed.',
+    retryable: false,
+    whatToDo: 'Read the message; it says what a person has to do. Nothing was changed.',
   },
 } as const satisfies Record<string, CodeDoc>
 
