@@ -38,10 +38,11 @@ export function openingStore(parts: {
   let opening: Promise<SqlStore> | undefined
   let opened: SqlStore | undefined
   let ending: Promise<void> | undefined
+  let isOver = false
 
   const openOnce = async (): Promise<SqlStore> => {
     database ??= await parts.connect()
-    if (ending !== undefined) {
+    if (isOver) {
       // `close` has not waited for this.
       await database.dialect.close()
       throw closedError()
@@ -77,6 +78,7 @@ export function openingStore(parts: {
   const end = async (): Promise<void> => {
     hints.close()
     await settledWithin([...calls], LAST_CALLS_MS)
+    isOver = true
     await database?.dialect.close()
   }
 

@@ -100,6 +100,8 @@ export function postgresDialect(parts: PostgresParts): SqlDialect {
         where schemaname = ${schema}`.execute(db)
       return rows.map(({ name }) => name)
     },
+    // All that is set, is set for each transaction.
+    settle: async () => undefined,
     async warnings(db) {
       const { rows } = await sql<{ readonly name: string; readonly setting: string }>`select name, setting
         from pg_catalog.pg_settings where name in ('fsync', 'synchronous_commit') order by name`.execute(db)

@@ -1,6 +1,6 @@
 /** The store in a schema of PostgreSQL. */
 import { Socket } from 'node:net'
-import { badOption, checkDuration, checkOptionNames, checkText, checkWhole, orDefault } from '../../options.ts'
+import { badOption, checkDuration, checkOptionNames, checkWhole, orDefault } from '../../options.ts'
 import { loadPackage } from './load-package.ts'
 import type { DurableStore } from './durable-store.ts'
 import { openingStore, type OpenedDatabase } from './opening-store.ts'
@@ -25,7 +25,6 @@ export interface PostgresStoreOptions {
   readonly queryTimeoutMs?: number
 }
 
-const MAX_URL_CHARS = 4_096
 /** A name that is the same quoted and unquoted, and short enough for the channel that is named after it. */
 const SCHEMA = /^[a-z_][a-z0-9_]{0,47}$/
 const MAX_TIMEOUT_MS = 2 ** 31 - 1
@@ -66,7 +65,7 @@ export function postgresStore(options: string | PostgresStoreOptions): DurableSt
   }
   if (given['pool'] !== undefined) {
     for (const name of ['url', 'maxConnections']) {
-      if (given[name] !== undefined) throw badOption(name, 'absent where a pool is given', given[name])
+      if (given[name] !== undefined) throw new TypeError(`${name} must be absent where a pool is given`)
     }
   }
   const makePool = given['pool'] === undefined ? toMaker(given['url'], settings) : toGiver(given['pool'])
@@ -94,8 +93,7 @@ async function connect(makePool: PoolMaker, settings: Settings): Promise<OpenedD
 }
 
 function toMaker(option: unknown, settings: Settings): PoolMaker {
-  const url = checkText('url', option, MAX_URL_CHARS)
-  if (!URL.canParse(url)) throw badOption('url', 'like postgres://user:password@host/database', 'something else')
+  const url = checkUrl(option)
   return async () => {
     const { Pool } = await loadPackage('pg', () => import('pg'))
     const sockets = new Set<Socket>()
@@ -130,6 +128,12 @@ function toGiver(pool: unknown): PoolMaker {
   const isPool = typeof pool === 'object' && pool !== null && 'connect' in pool && typeof pool.connect === 'function'
   if (!isPool) throw badOption('pool', 'a pool of the package pg', pool)
   return async () => ({ pool: pool as unknown as PostgresPool, closePool: async () => undefined })
+}
+
+/** Not quoted in any message: there is a password in it. */
+function checkUrl(value: unknown): string {
+  if (typeof value === 'string' && /^postgres(ql)?:/.test(value) && URL.canParse(value)) return value
+  throw badOption('url', 'like postgres://user:password@host/database', `a ${typeof value}`)
 }
 
 function checkSchema(value: unknown): string {

@@ -22,6 +22,8 @@ export interface SqlDialect {
   lockForMigration(db: Database): Promise<void>
   /** The tables that are where ours belong. */
   tableNames(db: Database): Promise<readonly string[]>
+  /** Makes the settings that a database keeps, once it is known to be ours. */
+  settle(): Promise<void>
   /** What a host should know about the settings of its server, a sentence each. */
   warnings(db: Database): Promise<readonly string[]>
   /** The moment, by the clock of the database where it has one. */

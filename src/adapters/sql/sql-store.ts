@@ -28,6 +28,7 @@ export async function openSqlStore(dialect: SqlDialect, hints: HintBoard): Promi
   const kysely = new Kysely<Tables>({ dialect: dialect.kysely })
   const db: Database = dialect.schema === undefined ? kysely : kysely.withSchema(dialect.schema)
   const incarnation = await migrate(db, dialect)
+  await dialect.settle()
   const warnings = await dialect.warnings(db)
   hints.connect((onHint) => dialect.listen(onHint))
 

@@ -12,3 +12,6 @@ export interface SqliteDatabase {
   exec(sql: string): unknown
   close(): unknown
 }
+
+/** What the commits outlive that were answered. */
+export type SqliteDurability = 'power' | 'process'

@@ -13,10 +13,17 @@ import {
 } from 'kysely'
 import { headOf, tailOf, type BulkInsert } from './bulk-insert.ts'
 import type { SqlDialect } from './sql-dialect.ts'
-import type { SqliteDatabase, SqliteStatement } from './sqlite-database.ts'
+import type { SqliteDatabase, SqliteDurability, SqliteStatement } from './sqlite-database.ts'
 import { sqliteFaultOf } from './sqlite-faults.ts'
-import { createTurns } from './turns.ts'
+import { shareTurns } from './turns.ts'
 
+/** How long a write waits for another process, in milliseconds. This process stands still meanwhile. */
+const BUSY_MS = 5_000
+/**
+ * How many pages the log that is written ahead has before it is worked into the file: 16 MB. Most pages are written again and
+ * again, so the more of them are worked in at a time, the fewer.
+ */
+const LOG_PAGES = 4_000
 /** How often is looked for what other processes have changed, while somebody watches, in milliseconds. */
 const LOOK_MS = 100
 /** Statements cost more to prepare than to run, so they are kept. */
@@ -24,9 +31,15 @@ const MAX_KEPT_STATEMENTS = 200
 /** Rows of one statement. A few sizes serve every number, and need few statements. */
 const CHUNK_SIZES = [64, 16, 4, 1] as const
 
-export function sqliteDialect(database: SqliteDatabase, close: () => void): SqlDialect {
+export function sqliteDialect(parts: {
+  readonly database: SqliteDatabase
+  readonly durability: SqliteDurability
+  readonly close: () => void
+}): SqlDialect {
+  const { database, durability } = parts
+  database.exec(`pragma busy_timeout = ${BUSY_MS}`)
   const connection = createConnection(database)
-  const turns = createTurns()
+  const { turns, leave } = shareTurns(fileOf(database))
   const driver: Driver = {
     init: async () => undefined,
     async acquireConnection() {
@@ -73,6 +86,7 @@ export function sqliteDialect(database: SqliteDatabase, close: () => void): SqlD
       }>`select name from sqlite_schema where type = 'table'`.execute(db)
       return rows.map(({ name }) => name).filter((name) => !/^(sqlite|libsql)_/.test(name))
     },
+    settle: () => settle(database, durability),
     warnings: async () => [],
     nowOf: (now) => sql<number>`${now}`,
     setOf: (texts) => sql`(select value from json_each(${JSON.stringify(texts)}))`,
@@ -97,7 +111,15 @@ export function sqliteDialect(database: SqliteDatabase, close: () => void): SqlD
     async close() {
       // Whoever has the turn ends first.
       await turns.take()
-      close()
+      try {
+        // A driver may keep a file open until its statements are collected. What is in the log is in the file then.
+        database.prepare('pragma wal_checkpoint(truncate)').all([])
+      } catch {
+        // Another process uses the log, or there is none. It is read with the file when that is opened again.
+      }
+      parts.close()
+      turns.give()
+      leave()
     },
   }
 }
@@ -139,6 +161,28 @@ function insertText(insert: BulkInsert, size: number): string {
   const made = `${headOf(insert, undefined)} values ${rows}${tailOf(insert)}`
   bySize.set(size, made)
   return made
+}
+
+function fileOf(database: SqliteDatabase): string {
+  const [main] = database.prepare('pragma database_list').all([]) as { readonly file: string }[]
+  return main?.file ?? ''
+}
+
+/** With a log that is written ahead, nobody who reads waits for who writes. */
+async function settle(database: SqliteDatabase, durability: SqliteDurability): Promise<void> {
+  database.exec(`pragma synchronous = ${durability === 'power' ? 'full' : 'normal'}`)
+  const deadline = Date.now() + BUSY_MS
+  for (;;) {
+    try {
+      database.prepare('pragma journal_mode = wal').all([])
+      break
+    } catch (error) {
+      // SQLite does not wait for the lock of this one by itself.
+      if (sqliteFaultOf(error) !== 'unavailable' || Date.now() > deadline) throw error
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
+    }
+  }
+  database.prepare(`pragma wal_autocheckpoint = ${LOG_PAGES}`).all([])
 }
 
 /** SQLite tells nobody of a change, but its connections can see that there was one of another. */

@@ -1,10 +1,10 @@
 /** The store in a file of SQLite. */
+import { messageOf, TaskError } from '../../errors.ts'
 import { badOption, checkChoice, checkOptionNames, checkText } from '../../options.ts'
-import type { Durability } from '../../ports/task-record.ts'
 import { loadPackage } from './load-package.ts'
 import type { DurableStore } from './durable-store.ts'
 import { openingStore, type OpenedDatabase } from './opening-store.ts'
-import type { SqliteDatabase } from './sqlite-database.ts'
+import type { SqliteDatabase, SqliteDurability } from './sqlite-database.ts'
 import { sqliteFaultOf } from './sqlite-faults.ts'
 
 export interface SqliteStoreOptions {
@@ -21,15 +21,10 @@ export interface SqliteStoreOptions {
    * several times faster where commits come one by one.
    * @defaultValue 'power'
    */
-  readonly durability?: Exclude<Durability, 'memory'>
+  readonly durability?: SqliteDurability
 }
 
 const MAX_PATH_CHARS = 4_096
-/** How long the log that is written ahead becomes before it is worked into the file: 16 MB in pages of 4 KB. Most pages are written again and again, so each time costs. */
-const LOG_PAGES = 4_000
-/** How long a write waits for another process, in milliseconds. This process stands still meanwhile. */
-const BUSY_MS = 5_000
-
 /**
  * Keeps tasks in a file. Several processes of one machine may have it at a time: each write takes its turn.
  *
@@ -66,8 +61,13 @@ function toOpener(option: unknown): Opener {
     const { default: Driver } = (await loadPackage('libsql', () => import('libsql'))) as unknown as {
       readonly default: new (file: string) => SqliteDatabase
     }
-    const database = new Driver(file)
-    return { database, close: () => void database.close() }
+    try {
+      const database = new Driver(file)
+      return { database, close: () => void database.close() }
+    } catch (error) {
+      // The driver gives no code for this.
+      throw new TaskError('store_unusable', `The file cannot be opened: ${messageOf(error)}`, { cause: error })
+    }
   }
 }
 
@@ -81,20 +81,9 @@ function toGiver(database: unknown, file: unknown): Opener {
   return async () => ({ database: database as unknown as SqliteDatabase, close: () => undefined })
 }
 
-async function connect(open: Opener, durability: 'power' | 'process'): Promise<OpenedDatabase> {
+async function connect(open: Opener, durability: SqliteDurability): Promise<OpenedDatabase> {
   const { sqliteDialect } = await loadPackage('kysely', () => import('./sqlite-dialect.ts'))
   const { openSqlStore } = await import('./sql-store.ts')
-  const { database, close } = await open()
-  database.exec(`pragma busy_timeout = ${BUSY_MS}`)
-  const dialect = sqliteDialect(database, close)
-  return {
-    dialect,
-    async openStore(hints) {
-      // In the log that is written ahead, readers do not wait for writers.
-      database.prepare('pragma journal_mode = wal').all([])
-      database.exec(`pragma synchronous = ${durability === 'power' ? 'full' : 'normal'}`)
-      database.prepare(`pragma wal_autocheckpoint = ${LOG_PAGES}`).all([])
-      return openSqlStore(dialect, hints)
-    },
-  }
+  const dialect = sqliteDialect({ ...(await open()), durability })
+  return { dialect, openStore: (hints) => openSqlStore(dialect, hints) }
 }

@@ -5,7 +5,7 @@ export interface Turns {
   give(): void
 }
 
-export function createTurns(): Turns {
+function createTurns(): Turns {
   const waiting: (() => void)[] = []
   let isTaken = false
   return {
@@ -17,6 +17,25 @@ export function createTurns(): Turns {
       const next = waiting.shift()
       if (next === undefined) isTaken = false
       else next()
+    },
+  }
+}
+
+const shared = new Map<string, { readonly turns: Turns; users: number }>()
+
+/**
+ * The turns at one file of all who use it in this process. A driver that blocks would wait for a lock of another one here, and the
+ * other could not go on to give it back.
+ */
+export function shareTurns(file: string): { readonly turns: Turns; readonly leave: () => void } {
+  const known = shared.get(file) ?? { turns: createTurns(), users: 0 }
+  shared.set(file, known)
+  known.users += 1
+  return {
+    turns: known.turns,
+    leave() {
+      known.users -= 1
+      if (known.users === 0) shared.delete(file)
     },
   }
 }
