@@ -150,15 +150,21 @@ export const ERROR_DOCS = {
     retryable: false,
     whatToDo: 'Use another supervisor.',
   },
+  store_unavailable: {
+    meaning: 'The store does not answer, or did not within `commitWaitMs`. Nothing was started.',
+    retryable: true,
+    whatToDo: 'Try again after `retryAfterMs`.',
+  },
   store_full: {
     meaning: 'The store has no room, or more waits to be written to it than `maxUnsavedBytes` allows.',
     retryable: true,
     whatToDo: 'Try again after `retryAfterMs`; see to the store.',
   },
-  store_unavailable: {
-    meaning: 'The store did not answer within `commitWaitMs`. Nothing was started.',
-    retryable: true,
-    whatToDo: 'Try again after `retryAfterMs`.',
+  store_unusable: {
+    meaning:
+      'The store cannot be used as it is: it is damaged, newer than this code, or holds something else, or a package it needs is not installed.',
+    retryable: false,
+    whatToDo: 'Read the message; it says what a person has to do. Nothing was changed.',
   },
 } as const satisfies Record<string, CodeDoc>
 

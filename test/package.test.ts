@@ -1,10 +1,21 @@
 import { execFile } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import ts from 'typescript'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { REPOSITORY, SCRATCH } from './support/repository.ts'
 
 // The package as a user gets it: built and packed from a copy, unpacked into the node_modules of a project that has
@@ -28,6 +39,8 @@ const CONSUMER = `
 import { createTaskSupervisor, defineTool, isTaskError, type RunOutcome, type TaskHandle } from 'outlive'
 import { memoise, taskMachine, type TaskStatus } from 'outlive/machines'
 import { controlTools, ticketText, type ControlTool } from 'outlive/tools'
+import { postgresStore } from 'outlive/postgres'
+import { sqliteStore, type SqliteDatabase } from 'outlive/sqlite'
 import { createActor } from 'xstate'
 
 const tasks = createTaskSupervisor({ inlineMs: 1_000 })
@@ -45,7 +58,12 @@ const controls: readonly ControlTool[] = controlTools(tasks, { allow: ['task_res
 const control = await controls[0]?.execute({ task_id: task.taskId })
 const ticket = ticketText(await task.background(), controls).includes('task_result')
 await tasks.shutdown()
-console.log(JSON.stringify({ outcome, value, status, seen: seen.slice(0, 3), missing, state: actor.getSnapshot().value, ticket, control: control?.split('\\n') }))
+const file = sqliteStore({ file: 'tasks.db', durability: 'process' })
+const kept: readonly string[] = await file.open()
+await file.close()
+const server = postgresStore({ url: 'postgres://localhost/tasks' }).durability
+const database: SqliteDatabase | undefined = undefined
+console.log(JSON.stringify({ kept, server, database, outcome, value, status, seen: seen.slice(0, 3), missing, state: actor.getSnapshot().value, ticket, control: control?.split('\\n') }))
 `
 
 /** Runs a program to its end. When it fails, what it said is the error. */
@@ -165,6 +183,8 @@ test('the compiled project runs and gives what it should', async () => {
   writeFileSync(join(consumer, 'main.js'), outputText)
   const { stdout, stderr } = await run(process.execPath, ['--trace-warnings', 'main.js'], { cwd: consumer })
   expect(JSON.parse(stdout)).toEqual({
+    kept: [],
+    server: 'power',
     outcome: { kind: 'inline', value: 42, persisted: false },
     value: 8,
     status: 'completed',
@@ -198,6 +218,39 @@ test('importing `outlive/tools` loads no more of the library than a model’s to
   const own = files.filter((file) => file.startsWith(installed)).map((file) => file.slice(installed.length + 1))
   expect(own).toContain('dist/src/faces/tools/index.js')
   expect(own.filter((file) => /src\/(task-supervisor|session|events|delivery|adapters|testing)/.test(file))).toEqual([])
+})
+
+test('a store whose packages are not installed names them', async () => {
+  const elsewhere = mkdtempSync(join(tmpdir(), 'outlive-consumer-'))
+  onTestFinished(() => rmSync(elsewhere, { recursive: true, force: true }))
+  cpSync(join(consumer, 'node_modules'), join(elsewhere, 'node_modules'), { recursive: true, verbatimSymlinks: true })
+  const code = `
+    import { isTaskError } from 'outlive'
+    import { sqliteStore } from 'outlive/sqlite'
+    import { postgresStore } from 'outlive/postgres'
+    const said = []
+    for (const store of [sqliteStore('tasks.db'), postgresStore('postgres://localhost/tasks')]) {
+      await store.open().catch((error) => said.push(isTaskError(error, 'store_unusable') && error.message))
+    }
+    console.log(JSON.stringify(said))
+  `
+  const { stdout } = await run(process.execPath, ['--input-type=module', '--eval', code], { cwd: elsewhere })
+  const said = 'This store needs the package kysely: npm install kysely'
+  expect(JSON.parse(stdout)).toEqual([said, said])
+  symlinkSync(join(REPOSITORY, 'node_modules/kysely'), join(elsewhere, 'node_modules/kysely'))
+  const second = await run(process.execPath, ['--input-type=module', '--eval', code], { cwd: elsewhere })
+  expect(JSON.parse(second.stdout)).toEqual([
+    'This store needs the package libsql: npm install libsql',
+    'This store needs the package pg: npm install pg',
+  ])
+})
+
+test.each(['sqlite', 'postgres'])('importing `outlive/%s` loads no package', async (name) => {
+  const { packages, files } = await packagesLoadedBy(`await import('outlive/${name}')`)
+  expect(packages).toEqual(['outlive'])
+  const own = files.filter((file) => file.startsWith(installed)).map((file) => file.slice(installed.length + 1))
+  expect(own).toContain(`dist/src/adapters/sql/${name}-store.js`)
+  expect(own.filter((file) => /src\/(task-supervisor|session|events|delivery|faces|testing)/.test(file))).toEqual([])
 })
 
 test('what the exports map does not name cannot be imported, and `require` gets the same package', async () => {

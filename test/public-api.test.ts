@@ -1,5 +1,7 @@
 import { join } from 'node:path'
 import * as machines from 'outlive/machines'
+import * as postgres from 'outlive/postgres'
+import * as sqlite from 'outlive/sqlite'
 import * as testing from 'outlive/testing'
 import * as tools from 'outlive/tools'
 import * as outlive from 'outlive'
@@ -199,6 +201,26 @@ const DOORS: Readonly<Record<string, Door>> = {
       'ControlToolsOptions',
       'JsonSchema',
       'StartableTool',
+    ],
+  },
+  'outlive/sqlite': {
+    file: 'src/adapters/sql/sqlite.ts',
+    module: sqlite,
+    values: ['sqliteStore'],
+    types: ['DurableStore', 'SqliteDatabase', 'SqliteStatement', 'SqliteStoreOptions'],
+  },
+  'outlive/postgres': {
+    file: 'src/adapters/sql/postgres.ts',
+    module: postgres,
+    values: ['postgresStore'],
+    types: [
+      'DurableStore',
+      'PostgresClient',
+      'PostgresNotification',
+      'PostgresPool',
+      'PostgresQuery',
+      'PostgresResult',
+      'PostgresStoreOptions',
     ],
   },
   'outlive/testing': {

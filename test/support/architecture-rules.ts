@@ -62,6 +62,8 @@ const DOORS: readonly { readonly npm: string; readonly path: string; readonly ty
   { npm: 'nanoid', path: '^src/adapters/system/' },
   { npm: 'ioredis', path: '^src/adapters/redis/' },
   { npm: 'kysely', path: '^src/adapters/sql/' },
+  { npm: 'libsql', path: '^src/adapters/sql/sqlite-store\\.ts$' },
+  { npm: 'pg', path: '^src/adapters/sql/postgres-store\\.ts$' },
   { npm: 'bullmq', path: '^src/adapters/bullmq/' },
   { npm: 'hono', path: '^src/faces/server/' },
 ]

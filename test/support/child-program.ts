@@ -54,7 +54,12 @@ export function buildProgram(folder: string, program: string): string {
   const manifest = {
     name: 'outlive',
     type: 'module',
-    exports: { '.': './src/index.js', './tools': './src/faces/tools/index.js' },
+    exports: {
+      '.': './src/index.js',
+      './tools': './src/faces/tools/index.js',
+      './sqlite': './src/adapters/sql/sqlite.js',
+      './postgres': './src/adapters/sql/postgres.js',
+    },
   }
   writeFileSync(join(folder, 'package.json'), JSON.stringify(manifest))
   return toTarget(program)

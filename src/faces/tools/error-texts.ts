@@ -75,10 +75,11 @@ const ERROR_TEXTS = {
   },
   stream_lagged: { text: 'Some of what happened was missed.', hint: SEE_LIST },
   supervisor_closed: { text: 'The system is shutting down and starts nothing any more. Bring your work to an end.' },
-  store_full: { text: 'The place where tasks are kept is full, so nothing was started. Try again later.' },
   store_unavailable: {
     text: 'The place where tasks are kept does not answer, so nothing was started. Try again later.',
   },
+  store_full: { text: 'The place where tasks are kept is full, so nothing was started. Tell the user.' },
+  store_unusable: { text: 'The place where tasks are kept cannot be used, so nothing was started. Tell the user.' },
 } as const satisfies Readonly<Record<ErrorCode, ErrorText>>
 
 const UNKNOWN = 'Something went wrong that you can do nothing about. Go on without this, or try again later.'

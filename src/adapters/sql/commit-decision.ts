@@ -1,0 +1,201 @@
+/**
+ * What becomes of a group of commits, given what the database knows: decided in memory, with no more than one read and one
+ * write for each table.
+ *
+ * 1. Each commit is judged by itself, and later ones of the group see the earlier ones.
+ * 2. A commit that is refused leaves nothing in what is to be written.
+ */
+import { isFinalStatus, type TaskStatus } from '../../../machines/vocabulary.ts'
+import { isFreshEventType, type StoredEvent } from '../../ports/task-event.ts'
+import type { StoredRecord } from '../../ports/task-record.ts'
+import type { Attachment, Claim, Commit, CommitReply, OutboxEntry } from '../../ports/task-store.ts'
+
+export type Counts = Partial<Record<TaskStatus, number>>
+
+/** What is kept of a task beside its record. */
+export interface TaskState {
+  readonly place: number
+  readonly owner: string
+  readonly status: TaskStatus
+  readonly version: number
+  readonly epoch: number
+  readonly commitId: string
+  readonly ownerPosition: number
+  readonly position: number
+  readonly trimmedTo: number
+  readonly hasClaims: boolean
+  readonly resultBytes: number
+}
+
+export interface LedgerState {
+  position: number
+  place: number
+  finishedCount: number
+  finishedBytes: number
+  readonly counts: Counts
+}
+
+export interface OwnerState {
+  position: number
+  readonly counts: Counts
+}
+
+export interface HeldClaim {
+  readonly kind: Claim['kind']
+  readonly taskId: string
+}
+
+/** What the database knows of all that the group touches. It is changed as the commits are judged. */
+export interface GroupState {
+  readonly ledger: LedgerState
+  readonly owners: Map<string, OwnerState>
+  readonly tasks: Map<string, TaskState>
+  /** By the digest of the claim. */
+  readonly claims: Map<string, HeldClaim>
+  readonly livingNodes: ReadonlySet<string>
+}
+
+export interface PlacedEvent {
+  readonly event: StoredEvent
+  readonly taskId: string
+  readonly owner: string
+  readonly ownerPosition: number
+  readonly position: number
+}
+
+/** What is to be written; the new state of what was read is in `GroupState`. */
+export interface GroupWrites {
+  readonly records: Map<string, StoredRecord>
+  readonly events: PlacedEvent[]
+  readonly trims: { readonly taskId: string; readonly after: number; readonly upTo: number }[]
+  /** By digest. */
+  readonly claims: Map<string, HeldClaim>
+  /** Tasks whose claims are free now, but for those of kind `dedupe`. */
+  readonly freed: Set<string>
+  readonly outbox: { readonly entry: OutboxEntry; readonly version: number; readonly place: number }[]
+  readonly attachments: { readonly taskId: string; readonly attachment: Attachment }[]
+}
+
+export function decideGroup(
+  state: GroupState,
+  commits: readonly Commit[],
+  digestOf: (claim: Claim) => string,
+): { readonly replies: readonly CommitReply[]; readonly writes: GroupWrites } {
+  const writes: GroupWrites = {
+    records: new Map(),
+    events: [],
+    trims: [],
+    claims: new Map(),
+    freed: new Set(),
+    outbox: [],
+    attachments: [],
+  }
+  const replies = commits.map((commit) => refusalOf(state, commit, digestOf) ?? apply(state, writes, commit, digestOf))
+  return { replies, writes }
+}
+
+/** The answer to a commit that changes nothing. */
+function refusalOf(
+  { tasks, claims, livingNodes }: GroupState,
+  { id, expect, record, claims: wanted }: Commit,
+  digestOf: (claim: Claim) => string,
+): CommitReply | undefined {
+  const known = tasks.get(record.taskId)
+  if (known?.commitId === id) return committedAt(known)
+  if ((known?.version ?? 0) !== expect.version || (known?.epoch ?? expect.epoch) > expect.epoch)
+    return { kind: 'stale' }
+  const isFenced = record.node !== undefined && (known === undefined || !isFinalStatus(known.status))
+  if (isFenced && !livingNodes.has(record.node)) return { kind: 'stale' }
+  for (const claim of wanted) {
+    const held = claims.get(digestOf(claim))
+    if (held !== undefined && held.taskId !== record.taskId) return { kind: 'claimed', claim, taskId: held.taskId }
+  }
+  return undefined
+}
+
+function apply(
+  state: GroupState,
+  writes: GroupWrites,
+  commit: Commit,
+  digestOf: (claim: Claim) => string,
+): CommitReply {
+  const { ledger, tasks } = state
+  const { record, events, trimTo } = commit
+  const { taskId } = record
+  const known = tasks.get(taskId)
+  const owner = requireOwner(state, record.owner)
+  const isFinal = isFinalStatus(record.status)
+  const wasFinal = known !== undefined && isFinalStatus(known.status)
+  const resultBytes = record.resultBytes ?? 0
+  const trimmedTo = known?.trimmedTo ?? 0
+
+  const next: TaskState = {
+    place: known?.place ?? (ledger.place += 1),
+    owner: record.owner,
+    status: record.status,
+    version: record.version,
+    epoch: record.epoch,
+    commitId: commit.id,
+    ownerPosition: owner.position + 1,
+    position: ledger.position + 1,
+    trimmedTo: Math.max(trimmedTo, trimTo),
+    hasClaims: known?.hasClaims === true || commit.claims.length > 0,
+    resultBytes,
+  }
+  tasks.set(taskId, next)
+  writes.records.set(taskId, record)
+  for (const counts of [ledger.counts, owner.counts]) recount(counts, known?.status, record.status)
+
+  for (const event of events) {
+    owner.position += 1
+    ledger.position += 1
+    const places = { ownerPosition: owner.position, position: ledger.position }
+    writes.events.push({ event, taskId, owner: record.owner, ...places })
+  }
+  if (trimTo > trimmedTo) writes.trims.push({ taskId, after: trimmedTo, upTo: trimTo })
+  for (const claim of commit.claims) takeClaim(state, writes, digestOf(claim), { kind: claim.kind, taskId })
+  for (const [place, entry] of commit.outbox.entries()) writes.outbox.push({ entry, version: record.version, place })
+  for (const attachment of commit.attachments) writes.attachments.push({ taskId, attachment })
+
+  if (isFinal && !wasFinal) {
+    ledger.finishedCount += 1
+    if (next.hasClaims) freeClaims(state, writes, taskId)
+  }
+  if (isFinal) ledger.finishedBytes += resultBytes - (wasFinal ? known.resultBytes : 0)
+  return committedAt(next)
+}
+
+function committedAt({ ownerPosition, position }: TaskState): CommitReply {
+  return { kind: 'committed', ownerPosition, position }
+}
+
+function requireOwner({ owners }: GroupState, owner: string): OwnerState {
+  const known = owners.get(owner)
+  if (known !== undefined) return known
+  const made: OwnerState = { position: 0, counts: {} }
+  owners.set(owner, made)
+  return made
+}
+
+export function recount(counts: Counts, before: TaskStatus | undefined, after: TaskStatus | undefined): void {
+  if (before === after) return
+  if (before !== undefined) counts[before] = (counts[before] ?? 0) - 1
+  if (after !== undefined) counts[after] = (counts[after] ?? 0) + 1
+}
+
+function takeClaim({ claims }: GroupState, writes: GroupWrites, digest: string, claim: HeldClaim): void {
+  claims.set(digest, claim)
+  writes.claims.set(digest, claim)
+}
+
+function freeClaims({ claims }: GroupState, writes: GroupWrites, taskId: string): void {
+  writes.freed.add(taskId)
+  for (const held of [claims, writes.claims]) {
+    for (const [digest, claim] of held) if (claim.taskId === taskId && claim.kind !== 'dedupe') held.delete(digest)
+  }
+}
+
+/** Whether an event was trimmed by a commit of its own group, and so is not written at all. */
+export function isTrimmedAtOnce({ event, taskId }: PlacedEvent, tasks: GroupState['tasks']): boolean {
+  return isFreshEventType(event.type) && event.seq <= (tasks.get(taskId)?.trimmedTo ?? 0)
+}

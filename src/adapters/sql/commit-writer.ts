@@ -1,0 +1,169 @@
+/**
+ * Writes a group of commits in one transaction: with the ledger locked it reads what the group touches, lets `decideGroup`
+ * judge, and writes what came of it, with a statement for each table.
+ *
+ * 1. From the lock to the end of the transaction nobody else changes tasks, claims or deaths of nodes. So nothing that
+ *    was judged by has changed when it is written, and positions are seen in the order in which they were given.
+ * 2. There is one lock, and it is taken first, so transactions of several processes do not wait for each other in a circle.
+ */
+import { createHash } from 'node:crypto'
+import { sql } from 'kysely'
+import type { TaskStatus } from '../../../machines/vocabulary.ts'
+import type { Claim, Commit, CommitReply } from '../../ports/task-store.ts'
+import {
+  decideGroup,
+  type GroupState,
+  type GroupWrites,
+  type HeldClaim,
+  type LedgerState,
+  type TaskState,
+} from './commit-decision.ts'
+import {
+  ATTACHMENTS,
+  CLAIMS,
+  EVENTS,
+  OUTBOX,
+  TASKS,
+  toAttachmentRows,
+  toClaimRows,
+  toEventRows,
+  toOutboxRows,
+  toTaskRows,
+} from './group-rows.ts'
+import { fromKept, toKept } from './kept-text.ts'
+import { readOwners, writeLedger, writeOwners } from './ledger.ts'
+import type { Database, SqlDialect } from './sql-dialect.ts'
+import { withLedger } from './transaction.ts'
+
+export interface WrittenGroup {
+  readonly replies: readonly CommitReply[]
+  /** Whose feeds are longer now. */
+  readonly owners: readonly string[]
+}
+
+export async function writeGroup(db: Database, dialect: SqlDialect, commits: readonly Commit[]): Promise<WrittenGroup> {
+  return withLedger(db, dialect, async (trx, ledger) => {
+    const state = await readState(trx, dialect, ledger, commits)
+    const { replies, writes } = decideGroup(state, commits, digestOf)
+    const owners = [...new Set(writes.events.map(({ owner }) => owner))]
+    if (writes.records.size > 0) await writeAll(trx, dialect, state, writes)
+    if (owners.length > 0)
+      await dialect.notify(
+        trx,
+        owners.map((owner) => ({ owner })),
+      )
+    return { replies, owners }
+  })
+}
+
+/** Short, and of one length whatever owner and key are. */
+export function digestOf({ owner, kind, key }: Claim): string {
+  return createHash('sha256')
+    .update(JSON.stringify([owner, kind, key]))
+    .digest('base64url')
+}
+
+async function readState(
+  db: Database,
+  dialect: SqlDialect,
+  ledger: LedgerState,
+  commits: readonly Commit[],
+): Promise<GroupState> {
+  return {
+    ledger,
+    owners: await readOwners(db, dialect, new Set(commits.map(({ record }) => record.owner))),
+    tasks: await readTasks(db, dialect, new Set(commits.map(({ record }) => record.taskId))),
+    claims: await readClaims(db, dialect, new Set(commits.flatMap(({ claims }) => claims.map(digestOf)))),
+    livingNodes: await readLivingNodes(db, dialect, new Set(commits.flatMap(({ record: { node } }) => node ?? []))),
+  }
+}
+
+async function readTasks(
+  db: Database,
+  dialect: SqlDialect,
+  taskIds: ReadonlySet<string>,
+): Promise<Map<string, TaskState>> {
+  const rows = await db
+    .selectFrom('tasks')
+    .select(['task_id', 'place', 'owner', 'status', 'version', 'epoch', 'commit_id', 'owner_position', 'position'])
+    .select(['trimmed_to', 'has_claims', 'result_bytes'])
+    .where('task_id', 'in', sql<string>`${dialect.setOf([...taskIds].map(toKept))}`)
+    .execute()
+  const toState = (row: (typeof rows)[number]): TaskState => ({
+    place: row.place,
+    owner: fromKept(row.owner),
+    status: row.status as TaskStatus,
+    version: row.version,
+    epoch: row.epoch,
+    commitId: fromKept(row.commit_id),
+    ownerPosition: row.owner_position,
+    position: row.position,
+    trimmedTo: row.trimmed_to,
+    hasClaims: row.has_claims === 1,
+    resultBytes: row.result_bytes,
+  })
+  return new Map(rows.map((row) => [fromKept(row.task_id), toState(row)]))
+}
+
+async function readClaims(
+  db: Database,
+  dialect: SqlDialect,
+  digests: ReadonlySet<string>,
+): Promise<Map<string, HeldClaim>> {
+  if (digests.size === 0) return new Map()
+  const rows = await db
+    .selectFrom('claims')
+    .selectAll()
+    .where('digest', 'in', sql<string>`${dialect.setOf([...digests])}`)
+    .execute()
+  return new Map(
+    rows.map(({ digest, kind, task_id }) => [digest, { kind: kind as Claim['kind'], taskId: fromKept(task_id) }]),
+  )
+}
+
+async function readLivingNodes(
+  db: Database,
+  dialect: SqlDialect,
+  nodes: ReadonlySet<string>,
+): Promise<ReadonlySet<string>> {
+  if (nodes.size === 0) return nodes
+  const rows = await db
+    .selectFrom('nodes')
+    .select('node')
+    .where('is_dead', '=', 0)
+    .where('node', 'in', sql<string>`${dialect.setOf([...nodes].map(toKept))}`)
+    .execute()
+  return new Set(rows.map(({ node }) => fromKept(node)))
+}
+
+async function writeAll(db: Database, dialect: SqlDialect, state: GroupState, writes: GroupWrites): Promise<void> {
+  await dialect.insertRows(db, TASKS, toTaskRows(state, writes))
+  await dialect.insertRows(db, EVENTS, toEventRows(state, writes))
+  await trim(db, dialect, writes.trims)
+  await freeClaims(db, dialect, writes.freed)
+  await dialect.insertRows(db, CLAIMS, toClaimRows(writes))
+  await dialect.insertRows(db, OUTBOX, toOutboxRows(writes))
+  await dialect.insertRows(db, ATTACHMENTS, toAttachmentRows(writes))
+  await writeOwners(db, dialect, state.owners)
+  await writeLedger(db, state.ledger)
+}
+
+/** Drops the fresh events between two numbers, for each of the tasks. */
+async function trim(db: Database, dialect: SqlDialect, trims: GroupWrites['trims']): Promise<void> {
+  if (trims.length === 0) return
+  const rows = trims.map(({ taskId, after, upTo }) => ({ task_id: toKept(taskId), after, up_to: upTo }))
+  const source = dialect.rowsOf({ task_id: 'text', after: 'whole', up_to: 'whole' }, rows)
+  // Joined this way round, each database looks the events up by their index.
+  const trimmed = sql<number>`(select e.position from ${source} cross join ${dialect.nameOf('events')} as e
+    where e.task_id = r.task_id and e.seq > r.after and e.seq <= r.up_to and e.is_fresh = 1)`
+  await db.deleteFrom('events').where('position', 'in', trimmed).execute()
+}
+
+async function freeClaims(db: Database, dialect: SqlDialect, taskIds: ReadonlySet<string>): Promise<void> {
+  if (taskIds.size === 0) return
+  await db
+    .deleteFrom('claims')
+    .where('task_id', 'in', sql<string>`${dialect.setOf([...taskIds].map(toKept))}`)
+    .where('kind', '<>', 'dedupe')
+    .execute()
+}

@@ -1,0 +1,80 @@
+/** The row that counts everything and that all who write lock, and what is counted for each owner. */
+import { sql } from 'kysely'
+import type { Counts, LedgerState, OwnerState } from './commit-decision.ts'
+import { fromKept, toKept } from './kept-text.ts'
+import type { BulkInsert } from './bulk-insert.ts'
+import type { Database, SqlDialect } from './sql-dialect.ts'
+
+export async function readLedger(db: Database): Promise<LedgerState> {
+  return toState(await db.selectFrom('ledger').selectAll().executeTakeFirstOrThrow())
+}
+
+/** In a transaction: waits until nobody else writes, and lets nobody else write until the transaction ends. */
+export async function lockLedger(db: Database, { forUpdate }: SqlDialect): Promise<LedgerState> {
+  return toState(await db.selectFrom('ledger').selectAll().modifyEnd(forUpdate).executeTakeFirstOrThrow())
+}
+
+function toState(row: {
+  readonly position: number
+  readonly place: number
+  readonly finished_count: number
+  readonly finished_bytes: number
+  readonly counts: string
+}): LedgerState {
+  return {
+    position: row.position,
+    place: row.place,
+    finishedCount: row.finished_count,
+    finishedBytes: row.finished_bytes,
+    counts: parseCounts(row.counts),
+  }
+}
+
+export async function writeLedger(db: Database, ledger: LedgerState): Promise<void> {
+  await db
+    .updateTable('ledger')
+    .set({
+      position: ledger.position,
+      place: ledger.place,
+      finished_count: ledger.finishedCount,
+      finished_bytes: ledger.finishedBytes,
+      counts: JSON.stringify(ledger.counts),
+    })
+    .execute()
+}
+
+const OWNERS: BulkInsert = {
+  table: 'owners',
+  columns: { owner: 'text', position: 'whole', counts: 'text' },
+  onConflict: { key: ['owner'], update: ['position', 'counts'] },
+}
+
+export async function readOwners(
+  db: Database,
+  dialect: SqlDialect,
+  owners: Iterable<string>,
+): Promise<Map<string, OwnerState>> {
+  const rows = await db
+    .selectFrom('owners')
+    .selectAll()
+    .where('owner', 'in', sql<string>`${dialect.setOf([...owners].map(toKept))}`)
+    .execute()
+  return new Map(rows.map((row) => [fromKept(row.owner), { position: row.position, counts: parseCounts(row.counts) }]))
+}
+
+export async function writeOwners(
+  db: Database,
+  dialect: SqlDialect,
+  owners: ReadonlyMap<string, OwnerState>,
+): Promise<void> {
+  const rows = [...owners].map(([owner, { position, counts }]) => ({
+    owner: toKept(owner),
+    position,
+    counts: JSON.stringify(counts),
+  }))
+  await dialect.insertRows(db, OWNERS, rows)
+}
+
+function parseCounts(json: string): Counts {
+  return JSON.parse(json) as Counts
+}
