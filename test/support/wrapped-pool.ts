@@ -9,15 +9,16 @@ export type OnQuery = (query: PostgresQuery, ask: () => Promise<PostgresResult>)
 export function wrappedPool(url: string, onQuery: OnQuery, options: pg.PoolConfig = {}): PostgresPool {
   const pool = openPool(url, options)
   return {
-    async connect() {
-      const client: PostgresClient = await pool.connect()
-      return {
-        query: (query) => onQuery(query, () => client.query(query)),
-        release: (error) => client.release(error),
-        on: client.on.bind(client),
-        removeListener: client.removeListener.bind(client),
-      }
-    },
+    connect: (onConnected) =>
+      pool.connect((error, client: PostgresClient | undefined) => {
+        if (client === undefined) return onConnected(error, undefined)
+        onConnected(undefined, {
+          query: (query) => onQuery(query, () => client.query(query)),
+          release: (gaveUp) => client.release(gaveUp),
+          on: client.on.bind(client),
+          removeListener: client.removeListener.bind(client),
+        })
+      }),
   }
 }
 

@@ -5,6 +5,7 @@
  * 2. A connection that has failed in any way but by an answer of the server is not used again.
  * 3. After `cut` no connection is out, and whoever used one has an error.
  */
+import { messageOf } from '../../errors.ts'
 import type { PostgresClient, PostgresPool, PostgresQuery, PostgresResult } from './postgres-pool.ts'
 
 export interface Connection {
@@ -28,73 +29,63 @@ export function createConnections(parts: {
   const out = new Map<PostgresClient, (error: Error) => void>()
   let isCut = false
 
-  const connect = async (): Promise<PostgresClient> => {
-    let timer: NodeJS.Timeout | undefined
-    const isLate = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(
-        () => reject(new ConnectionLostError(`no connection within ${parts.connectTimeoutMs} ms`)),
-        parts.connectTimeoutMs,
-      )
+  /** Listens to its errors from the first moment: the pool listens to idle ones only, and one that nobody hears ends the process. */
+  const adopt = (client: PostgresClient): Connection => {
+    let broken: Error | undefined
+    let isReleased = false
+    const onError = (error: Error): void => void (broken ??= error)
+    client.on('error', onError)
+    const release = (): void => {
+      if (isReleased) return
+      isReleased = true
+      out.delete(client)
+      client.release(broken)
+      if (broken === undefined) client.removeListener('error', onError)
+    }
+    out.set(client, (error) => {
+      broken ??= error
+      release()
     })
-    const connected = parts.pool.connect()
-    try {
-      return await Promise.race([connected, isLate])
-    } catch (error) {
-      // One that comes too late is nobody's. Why none came was said, or is said here.
-      connected.then(
-        (client) => client.release(),
-        () => undefined,
-      )
-      throw sqlStateOf(error) === undefined ? toConnectionLost(error) : error
-    } finally {
-      clearTimeout(timer)
+    return {
+      client,
+      isBroken: () => broken !== undefined,
+      release,
+      async query(text, values = []) {
+        if (broken !== undefined) throw broken
+        const query: PostgresQuery = {
+          text,
+          values: [...values],
+          types: NUMBERS_AS_NUMBERS,
+          query_timeout: parts.queryTimeoutMs,
+        }
+        try {
+          return await client.query(query)
+        } catch (error) {
+          if (!isAnswer(error)) broken ??= toLasting(error)
+          throw broken ?? error
+        }
+      },
     }
   }
 
   return {
-    async take() {
-      const client = await connect()
-      if (isCut) {
-        client.release()
-        throw new ConnectionLostError('the connections were closed')
-      }
-      let broken: Error | undefined
-      let isReleased = false
-      // The pool listens to idle connections only, and an error that nobody listens to ends the process.
-      const onError = (error: Error): void => void (broken ??= error)
-      client.on('error', onError)
-      const release = (error: Error | undefined): void => {
-        if (isReleased) return
-        isReleased = true
-        out.delete(client)
-        client.release(error)
-        if (error === undefined) client.removeListener('error', onError)
-      }
-      out.set(client, (error) => {
-        broken ??= error
-        release(error)
-      })
-      return {
-        client,
-        isBroken: () => broken !== undefined,
-        release: () => release(broken),
-        async query(text: string, values: readonly unknown[] = []) {
-          if (broken !== undefined) throw broken
-          const query: PostgresQuery = {
-            text,
-            values: [...values],
-            types: NUMBERS_AS_NUMBERS,
-            query_timeout: parts.queryTimeoutMs,
+    take: () =>
+      new Promise((resolve, reject) => {
+        let isLate = false
+        const timer = setTimeout(() => {
+          isLate = true
+          reject(new ConnectionLostError(`no connection within ${parts.connectTimeoutMs} ms`))
+        }, parts.connectTimeoutMs)
+        parts.pool.connect((error, client) => {
+          clearTimeout(timer)
+          if (client === undefined) reject(toLasting(error))
+          else if (!isLate && !isCut) resolve(adopt(client))
+          else {
+            client.release()
+            reject(new ConnectionLostError('the connections were closed'))
           }
-          try {
-            return await client.query(query)
-          } catch (error) {
-            if (sqlStateOf(error) === undefined) broken ??= toConnectionLost(error)
-            throw broken ?? error
-          }
-        },
-      }
-    },
+        })
+      }),
     cut() {
       isCut = true
       for (const giveUp of out.values()) giveUp(new ConnectionLostError('the connections were closed'))
@@ -110,9 +101,17 @@ export class ConnectionLostError extends Error {
   }
 }
 
-function toConnectionLost(error: unknown): Error {
+/** Why a connection cannot be used: what the server said last, or that it was not heard of. */
+function toLasting(error: unknown): Error {
   if (error instanceof ConnectionLostError) return error
-  return new ConnectionLostError(error instanceof Error ? error.message : String(error), { cause: error })
+  if (error instanceof Error && sqlStateOf(error) !== undefined) return error
+  return new ConnectionLostError(messageOf(error), { cause: error })
+}
+
+/** After an answer that is not the server's last word the connection goes on. */
+function isAnswer(error: unknown): boolean {
+  const isLastWord = error instanceof Error && 'severity' in error && error.severity !== 'ERROR'
+  return sqlStateOf(error) !== undefined && !isLastWord
 }
 
 /** The code that a server gives an error, and nobody else. */

@@ -1,7 +1,7 @@
 /** What the store needs of `pg`: the part of its pool that is used, so that a host can give its own. */
 
 export interface PostgresPool {
-  connect(): Promise<PostgresClient>
+  connect(onConnected: (error: Error | undefined, client: PostgresClient | undefined) => void): void
 }
 
 export interface PostgresClient {
