@@ -150,6 +150,17 @@ export const ERROR_DOCS = {
     retryable: true,
     whatToDo: 'Try again after `retryAfterMs`.',
   },
+  store_full: {
+    meaning: 'The store has no room for what is written. Reading and dropping still work.',
+    retryable: true,
+    whatToDo: 'Make room: keep less (`retention`), or give the store more.',
+  },
+  store_refused: {
+    meaning:
+      'The store cannot be used as it is set up: a wrong password, a missing right or package, a server that is too old.',
+    retryable: false,
+    whatToDo: 'Read the message and change the set-up.',
+  },
 } as const satisfies Record<string, CodeDoc>
 
 /** The stable code of a `TaskError`. */

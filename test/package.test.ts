@@ -1,10 +1,21 @@
 import { execFile } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import ts from 'typescript'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { REPOSITORY, SCRATCH } from './support/repository.ts'
 
 // The package as a user gets it: built and packed from a copy, unpacked into the node_modules of a project that has
@@ -198,6 +209,28 @@ test('importing `outlive/tools` loads no more of the library than a model’s to
   const own = files.filter((file) => file.startsWith(installed)).map((file) => file.slice(installed.length + 1))
   expect(own).toContain('dist/src/faces/tools/index.js')
   expect(own.filter((file) => /src\/(task-supervisor|session|events|delivery|adapters|testing)/.test(file))).toEqual([])
+})
+
+test('importing `outlive/redis` loads no client of Redis, and without one a store says what is missing', async () => {
+  const { packages, files } = await packagesLoadedBy("await import('outlive/redis')")
+  expect(packages).toEqual(['outlive'])
+  expect(files.filter((file) => /src\/(task-supervisor|session|events|delivery|runtime|testing)/.test(file))).toEqual(
+    [],
+  )
+  const code = `
+    import { redisStore } from 'outlive/redis'
+    const { code, message } = await redisStore().open().catch((error) => error)
+    console.log(JSON.stringify({ code, message }))
+  `
+  // Away from here, as Node looks for packages in the folders above, too.
+  const away = mkdtempSync(join(tmpdir(), 'outlive-package-'))
+  onTestFinished(() => rmSync(away, { recursive: true, force: true }))
+  cpSync(installed, join(away, 'node_modules/outlive'), { recursive: true })
+  const { stdout } = await run(process.execPath, ['--input-type=module', '--eval', code], { cwd: away })
+  expect(JSON.parse(stdout)).toEqual({
+    code: 'store_refused',
+    message: expect.stringContaining('npm install ioredis') as unknown,
+  })
 })
 
 test('what the exports map does not name cannot be imported, and `require` gets the same package', async () => {

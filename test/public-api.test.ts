@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import * as machines from 'outlive/machines'
 import * as testing from 'outlive/testing'
+import * as redis from 'outlive/redis'
 import * as tools from 'outlive/tools'
 import * as outlive from 'outlive'
 import ts from 'typescript'
@@ -184,6 +185,12 @@ const DOORS: Readonly<Record<string, Door>> = {
       'TaskStatus',
       'WorkState',
     ],
+  },
+  'outlive/redis': {
+    file: 'src/adapters/redis/index.ts',
+    module: redis,
+    values: ['redisStore'],
+    types: ['RedisClient', 'RedisClientFactory', 'RedisStore', 'RedisStoreOptions'],
   },
   'outlive/tools': {
     file: 'src/faces/tools/index.ts',

@@ -75,6 +75,8 @@ const ERROR_TEXTS = {
   store_unavailable: {
     text: 'The place where tasks are kept does not answer, so nothing was started. Try again later.',
   },
+  store_full: { text: 'The place where tasks are kept is full, so nothing was started. Tell the user.' },
+  store_refused: { text: 'The place where tasks are kept cannot be used, so nothing was started. Tell the user.' },
 } as const satisfies Readonly<Record<ErrorCode, ErrorText>>
 
 const UNKNOWN = 'Something went wrong that you can do nothing about. Go on without this, or try again later.'
