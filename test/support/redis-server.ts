@@ -58,15 +58,16 @@ export async function startRedis(
   let pid = 0
 
   const isUp = async (): Promise<boolean> => {
-    const probe = new Redis({ port, lazyConnect: true, retryStrategy: null, enableReadyCheck: false })
+    const connecting = { port, lazyConnect: true, retryStrategy: null, enableReadyCheck: false }
+    const probe = new Redis({ ...connecting, ...passwordOf(settings) })
     probe.on('error', () => undefined)
     try {
       await probe.connect()
       await probe.ping()
       return true
-    } catch (error) {
-      // A password stands in the way of the probe, not of the server.
-      return /NOAUTH/.test(String(error))
+    } catch {
+      // Not yet.
+      return false
     } finally {
       probe.disconnect()
     }

@@ -51,8 +51,11 @@ export function appendCommitArguments(args: (string | number)[], change: Commit)
   args.push(
     events.length * 3 + outbox.length * 2 + claims.length + attachments.length * 2 + fields.length + indexes.length,
   )
-  for (const { seq, type, at, epoch, data } of events) {
-    args.push(seq, JSON.stringify({ type, at, epoch, data }), isFreshEventType(type) ? '1' : '')
+  const areAllFresh = events.every(({ type }) => isFreshEventType(type))
+  for (const [index, { seq, type, at, epoch, data }] of events.entries()) {
+    // With its last event a commit of fresh events goes from the feeds.
+    const isLast = areAllFresh && index === events.length - 1
+    args.push(seq, JSON.stringify({ type, at, epoch, data }), isLast ? 'last' : isFreshEventType(type) ? 'yes' : '')
   }
   for (const entry of outbox) args.push(toKeyPart(entry.deliveryId), JSON.stringify(entry))
   for (const claim of claims) args.push(claimField(claim))

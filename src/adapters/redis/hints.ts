@@ -33,7 +33,7 @@ export function createHints(parts: {
       createClient: parts.createClient,
       commandTimeoutMs: parts.commandTimeoutMs,
       async greet(call, client) {
-        client.on('message', (_channel: string, text: string) => tellAll(text))
+        client.on('message', (_channel, text) => tellAll(String(text)))
         await call('SUBSCRIBE', [parts.channel])
         tell({})
       },

@@ -4,6 +4,7 @@ import type { StoredRecord } from '../../ports/task-record.ts'
 import type { FeedEntry, FeedPage, ListPage, ListQuery, OutboxEntry, TaskStore } from '../../ports/task-store.ts'
 import type { RedisCall } from './connection.ts'
 import { toKeyPart, type KeySpace } from './keys.ts'
+import type { Promised } from './promised.ts'
 import type { RecordReader } from './records.ts'
 import { isWrongType } from './redis-errors.ts'
 import { FEED_SCRIPT, LIST_SCRIPT } from './scripts/read-scripts.ts'
@@ -25,7 +26,9 @@ const STATUSES = [
   'cancelled',
 ] as const
 
-type Reads = Pick<TaskStore, 'read' | 'list' | 'count' | 'readEvents' | 'readFeed' | 'lastPosition' | 'readOutbox'>
+type Reads = Promised<
+  Pick<TaskStore, 'read' | 'list' | 'count' | 'readEvents' | 'readFeed' | 'lastPosition' | 'readOutbox'>
+>
 
 export function createReads(parts: {
   readonly keys: KeySpace
@@ -68,7 +71,9 @@ export function createReads(parts: {
       return (found as [string, string[]][]).flatMap(([id, fields]): FeedEntry[] => {
         const event = records.toEvent(part, parseInt(id, 10), fields[1] ?? '')
         if (event === undefined) return []
-        return [{ event, record, ownerPosition: Number(fields[3]), position: Number(fields[5]) }]
+        // The places are those of the first event of its commit.
+        const offset = event.seq - Number(fields[7])
+        return [{ event, record, ownerPosition: Number(fields[3]) + offset, position: Number(fields[5]) + offset }]
       })
     },
     async readFeed({ owner, after, limit }) {
@@ -115,7 +120,7 @@ function indexFor({ owner, status, parentId, rootId, runId, conversation, node }
   if (conversation !== undefined) return `conversationOf:${toKeyPart(conversation)}`
   const isLive = status !== undefined && !status.some(isFinalStatus)
   if (isLive && node !== undefined) return `nodeOf:${toKeyPart(node)}`
-  if (owner === undefined) return isLive ? 'live' : 'tasks'
+  if (owner === undefined) return 'tasks'
   return `${isLive ? 'liveOf' : 'tasksOf'}:${toKeyPart(owner)}`
 }
 

@@ -10,14 +10,14 @@ export interface RedisClient {
   call(command: string, ...args: (string | number)[]): Promise<unknown>
   connect(): Promise<unknown>
   disconnect(): void
-  on(event: string, listener: (...args: never[]) => void): unknown
+  on(event: string, listener: (...args: unknown[]) => void): unknown
 }
 
 /**
  * Makes a client for one connection. It is called again whenever a connection was lost, and for the connection on which
  * hints come. `options` are those that the store needs; give them on.
  */
-export type RedisClientFactory = (options: RedisOptions) => Awaitable<RedisClient>
+export type RedisClientFactory = (options: Omit<RedisOptions, 'replyMapping'>) => Awaitable<RedisClient>
 
 /**
  * One client is one connection: when it breaks, the client is thrown away. So nothing waits in a queue of the client, nothing

@@ -9,6 +9,7 @@ import {
 import type { RedisCall } from './connection.ts'
 import type { Hints } from './hints.ts'
 import { fromKeyPart, toKeyPart, type KeySpace } from './keys.ts'
+import type { Promised } from './promised.ts'
 import {
   FORGET_SCRIPT,
   JOIN_SCRIPT,
@@ -25,7 +26,7 @@ export function createRedisCluster(parts: {
   readonly keys: KeySpace
   readonly call: RedisCall
   readonly hints: Hints
-}): ClusterStore {
+}): Promised<ClusterStore> {
   const { keys, call, hints } = parts
   const run = (script: Script, ...args: (string | number)[]): Promise<unknown> => runScript(call, keys, script, args)
 

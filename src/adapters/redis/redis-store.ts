@@ -19,6 +19,7 @@ import { createConnection, type RedisCall } from './connection.ts'
 import { createHints } from './hints.ts'
 import { claimField, fromKeyPart, toKeyPart } from './keys.ts'
 import { createLog } from './log.ts'
+import type { Promised } from './promised.ts'
 import { createReads } from './reads.ts'
 import { createRecordReader } from './records.ts'
 import { createClientFactory } from './redis-client.ts'
@@ -38,10 +39,9 @@ const MAX_RESETS = 3
 /** How long a start that failed for good is not tried again. */
 const REFUSED_MS = 5_000
 
-export interface RedisStore extends TaskStore {
-  readonly cluster: ClusterStore
+export interface RedisStore extends Promised<Omit<TaskStore, 'cluster' | 'open'>> {
+  readonly cluster: Promised<ClusterStore>
   open(): Promise<readonly string[]>
-  close(): Promise<void>
   /** Tasks that were left out of answers because what is kept of them is damaged, each counted once. */
   damagedTasks(): number
 }

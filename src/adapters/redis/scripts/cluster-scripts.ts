@@ -18,9 +18,12 @@ call('ZADD', base .. 'nodes', now + ARGV[3], ARGV[2])
 return 1
 `)
 
-/** ARGV: base, node, lease in ms. Reply: whether the node lives. */
+/**
+ * ARGV: base, node, lease in ms. Reply: whether the node lives. What begins with a removal is carried out when there is no
+ * memory left, too: nobody shall be taken for dead because of that.
+ */
 export const RENEW_SCRIPT = createScript(`${NOW}
-if not call('ZSCORE', base .. 'nodes', ARGV[2]) then return 0 end
+if call('ZREM', base .. 'nodes', ARGV[2]) == 0 then return 0 end
 call('ZADD', base .. 'nodes', now + ARGV[3], ARGV[2])
 return 1
 `)

@@ -61,13 +61,16 @@ return found
 `)
 
 /**
+ * An entry of a feed stands for the events of one commit, at the place of the first. What of it was trimmed is left out; one
+ * of which nothing is left, goes.
+ *
  * ARGV: base, owner or nothing, place to go on after, limit, bytes.
  *
  * Reply: up to which place the page goes, whether the feed ended there, tasks and their JSON, then for each event the number
  * of its task in that list, its own number, its JSON and its places with the owner and overall.
  */
 export const FEED_SCRIPT = createScript(`
-local base, owner, after, limit, bytes = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
+local base, owner, after, limit, bytes = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local feed, last
 if owner == '' then
   feed = base .. 'feed'
@@ -77,33 +80,52 @@ else
   last = redis.call('HGET', base .. 'last', owner)
 end
 
-local places = redis.call('XRANGE', feed, string.format('%.0f-0', after + 1), '+', 'COUNT', limit + 1)
+-- The place to go on after may be in the middle of an entry.
+local first = redis.call('XREVRANGE', feed, string.format('%.0f-0', after), '-', 'COUNT', 1)[1]
+local from = first and first[1] or string.format('%.0f-0', after + 1)
+local entries = redis.call('XRANGE', feed, from, '+', 'COUNT', limit + 2)
 local tasks, events, numbers = {}, {}, {}
-local upTo, isLast = last or '0', 1
-for n, entry in ipairs(places) do
-  if n > limit or bytes < 0 then
-    upTo, isLast = string.match(places[n - 1][1], '^%d+'), 0
-    break
-  end
-  local id, seq = entry[2][2], entry[2][4]
-  local event = redis.pcall('XRANGE', base .. 'events:' .. id, seq .. '-0', seq .. '-0')
-  local found = event[1]
+local upTo, isLast, count = tonumber(last or 0), #entries < limit + 2 and 1 or 0, 0
+if isLast == 0 then upTo = after end
+
+local function numberOf(id)
   if numbers[id] == nil then
-    local json = found and redis.pcall('HGET', base .. 'task:' .. id, 'json')
+    local json = redis.pcall('HGET', base .. 'task:' .. id, 'json')
     numbers[id] = false
     if type(json) == 'string' then
       tasks[#tasks + 1] = id
       tasks[#tasks + 1] = json
-      numbers[id] = #tasks / 2
+      numbers[id] = tostring(#tasks / 2)
       bytes = bytes - #json
     end
   end
-  if not found and not event.err then redis.call('XDEL', feed, entry[1]) end
-  if found and numbers[id] then
-    local fields = found[2]
-    for _, value in ipairs({tostring(numbers[id]), seq, fields[2], fields[4], fields[6]}) do events[#events + 1] = value end
-    bytes = bytes - #fields[2]
-  end
+  return numbers[id]
 end
-return {upTo, isLast, tasks, events}
+
+for _, entry in ipairs(entries) do
+  local place, id, seq, n = tonumber(string.match(entry[1], '^%d+')), entry[2][2], entry[2][4], entry[2][6]
+  local kept = redis.pcall('XRANGE', base .. 'events:' .. id, seq .. '-0', (seq + n - 1) .. '-0')
+  if #kept == 0 and not kept.err then
+    redis.call('XDEL', feed, entry[1])
+    -- The feed of an owner is how the other one is found.
+    if owner ~= '' then redis.call('XDEL', base .. 'feed', entry[2][8] .. '-0') end
+  end
+  for _, event in ipairs(kept) do
+    local fields, ownSeq = event[2], string.match(event[1], '^%d+')
+    local offset = ownSeq - fields[8]
+    local number = place + offset > after and numberOf(id)
+    if number then
+      if count == limit or bytes < 0 then return {tostring(upTo), 0, tasks, events} end
+      upTo = place + offset
+      count = count + 1
+      bytes = bytes - #fields[2]
+      for _, value in ipairs({number, ownSeq, fields[2], tostring(fields[4] + offset), tostring(fields[6] + offset)}) do
+        events[#events + 1] = value
+      end
+    end
+  end
+  if isLast == 0 and place + n - 1 > after then upTo = place + n - 1 end
+end
+if isLast == 1 then upTo = tonumber(last or 0) end
+return {tostring(upTo), isLast, tasks, events}
 `)

@@ -39,7 +39,7 @@ local function sweepFeed(owner, expired)
     for _, entry in ipairs(entries) do
       if expired[entry[2][2]] then
         ofOwner[#ofOwner + 1] = entry[1]
-        ofAll[#ofAll + 1] = entry[2][6] .. '-0'
+        ofAll[#ofAll + 1] = entry[2][8] .. '-0'
       end
     end
     dropAll(feedOf, ofOwner)
@@ -65,8 +65,12 @@ for n = 2, #ARGV do
     else
       local ofOwner, ofAll = {}, {}
       for _, entry in ipairs(events) do
-        ofOwner[#ofOwner + 1] = entry[2][4] .. '-0'
-        ofAll[#ofAll + 1] = entry[2][6] .. '-0'
+        local place = entry[2][4] .. '-0'
+        -- Events of one commit share an entry.
+        if ofOwner[#ofOwner] ~= place then
+          ofOwner[#ofOwner + 1] = place
+          ofAll[#ofAll + 1] = entry[2][6] .. '-0'
+        end
       end
       dropAll(base .. 'feedOf:' .. owner, ofOwner)
       dropAll(base .. 'feed', ofAll)
