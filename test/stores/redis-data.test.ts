@@ -1,5 +1,5 @@
 import { Cluster, Redis } from 'ioredis'
-import type { Commit, TaskStore } from 'outlive'
+import { createTaskSupervisor, type Commit, type TaskContext, type TaskStore } from 'outlive'
 import { CLUSTER_CONTRACT, STORE_CONTRACT } from 'outlive/testing'
 import { redisStore, type RedisClientFactory, type RedisStore, type RedisStoreOptions } from 'outlive/redis'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
@@ -191,6 +191,32 @@ describe('commits', () => {
     expect(await store.commit(begin('b'))).toEqual({ kind: 'committed', ownerPosition: 1, position: 1 })
     expect(store.incarnation).not.toBe(before)
     await expect.poll(() => other.incarnation, { timeout: 8_000 }).toBe(store.incarnation)
+  })
+})
+
+describe('a supervisor', () => {
+  test('what it has kept is found by the next one, with its events and its result', async () => {
+    const { store, prefix } = setup()
+    const first = createTaskSupervisor({ store })
+    const work = async (n: number, ctx: TaskContext): Promise<number> => {
+      ctx.output('half way')
+      return n * 2
+    }
+    const spawned = Array.from({ length: 50 }, (_, n) => first.session({ owner: 'ann' }).spawn(work, n))
+    const tasks = await Promise.all(spawned)
+    await Promise.all(tasks.map((task) => task.result()))
+    await first.shutdown()
+    const second = createTaskSupervisor({ store: redisStore({ url: server.url, prefix }) })
+    onTestFinished(() => second.shutdown().then(() => undefined))
+    const ann = second.session({ owner: 'ann' })
+    expect((await ann.list({ status: 'completed' })).tasks).toHaveLength(50)
+    for (const [n, { taskId }] of tasks.entries()) {
+      expect(await ann.result(taskId)).toBe(n * 2)
+      const types: string[] = []
+      for await (const item of ann.handle(taskId).events()) types.push(item.type)
+      expect(types).toEqual(['task.queued', 'task.started', 'task.output', 'task.completed'])
+    }
+    expect(await second.session({ owner: 'bob' }).get(tasks[0]?.taskId ?? '')).toBeUndefined()
   })
 })
 

@@ -26,8 +26,15 @@ export interface RedisServer {
   start(): Promise<void>
 }
 
-const WATCHDOG =
-  'trap "" INT TERM HUP; "$0" "$@" & child=$!; echo $child; (cat >/dev/null; kill -9 $child) <&3 & wait $child'
+const WATCHDOG = `
+  folder=$1; shift
+  trap "" INT TERM HUP
+  redis-server "$@" 3<&- & server=$!
+  echo $server
+  (cat >/dev/null; kill -9 $server; rm -rf "$folder") <&3 & guard=$!
+  wait $server
+  kill -9 $guard
+`
 
 function requireServer(): void {
   const { error } = spawnSync('redis-server', ['--version'])
@@ -74,7 +81,7 @@ export async function startRedis(
   }
 
   const start = async (): Promise<void> => {
-    const started = spawn('sh', ['-c', WATCHDOG, 'redis-server', ...args], {
+    const started = spawn('sh', ['-c', WATCHDOG, 'watchdog', folder, ...args], {
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     })
     watchdog = started
