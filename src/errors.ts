@@ -162,7 +162,7 @@ export const ERROR_DOCS = {
   },
   store_unusable: {
     meaning:
-      'The store cannot be used as it is: it is damaged, newer than this code, or holds something else, or a package it needs is not installed.',
+      'The store cannot be used as it is: it is damaged, newer or older than this code needs, or holds something else; a right, the right password or a package is missing.',
     retryable: false,
     whatToDo: 'Read the message; it says what a person has to do. Nothing was changed.',
   },

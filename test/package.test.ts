@@ -253,6 +253,28 @@ test.each(['sqlite', 'postgres'])('importing `outlive/%s` loads no package', asy
   expect(own.filter((file) => /src\/(task-supervisor|session|events|delivery|faces|testing)/.test(file))).toEqual([])
 })
 
+test('importing `outlive/redis` loads no client of Redis, and without one a store says what is missing', async () => {
+  const { packages, files } = await packagesLoadedBy("await import('outlive/redis')")
+  expect(packages).toEqual(['outlive'])
+  expect(files.filter((file) => /src\/(task-supervisor|session|events|delivery|runtime|testing)/.test(file))).toEqual(
+    [],
+  )
+  const code = `
+    import { redisStore } from 'outlive/redis'
+    const { code, message } = await redisStore().open().catch((error) => error)
+    console.log(JSON.stringify({ code, message }))
+  `
+  // Away from here, as Node looks for packages in the folders above, too.
+  const away = mkdtempSync(join(tmpdir(), 'outlive-package-'))
+  onTestFinished(() => rmSync(away, { recursive: true, force: true }))
+  cpSync(installed, join(away, 'node_modules/outlive'), { recursive: true })
+  const { stdout } = await run(process.execPath, ['--input-type=module', '--eval', code], { cwd: away })
+  expect(JSON.parse(stdout)).toEqual({
+    code: 'store_unusable',
+    message: expect.stringContaining('npm install ioredis') as unknown,
+  })
+})
+
 test('what the exports map does not name cannot be imported, and `require` gets the same package', async () => {
   const code = `
     import { createRequire } from 'node:module'

@@ -3,6 +3,7 @@ import * as machines from 'outlive/machines'
 import * as postgres from 'outlive/postgres'
 import * as sqlite from 'outlive/sqlite'
 import * as testing from 'outlive/testing'
+import * as redis from 'outlive/redis'
 import * as tools from 'outlive/tools'
 import * as outlive from 'outlive'
 import ts from 'typescript'
@@ -188,6 +189,12 @@ const DOORS: Readonly<Record<string, Door>> = {
       'TaskStatus',
       'WorkState',
     ],
+  },
+  'outlive/redis': {
+    file: 'src/adapters/redis/index.ts',
+    module: redis,
+    values: ['redisStore'],
+    types: ['RedisClient', 'RedisClientFactory', 'RedisStore', 'RedisStoreOptions'],
   },
   'outlive/tools': {
     file: 'src/faces/tools/index.ts',

@@ -16,6 +16,7 @@ export default defineConfig({
       { find: /^outlive$/, replacement: fromRoot('src/index.ts') },
       { find: /^outlive\/testing$/, replacement: fromRoot('src/testing/index.ts') },
       { find: /^outlive\/machines$/, replacement: fromRoot('machines/index.ts') },
+      { find: /^outlive\/redis$/, replacement: fromRoot('src/adapters/redis/index.ts') },
       { find: /^outlive\/tools$/, replacement: fromRoot('src/faces/tools/index.ts') },
       { find: /^outlive\/sqlite$/, replacement: fromRoot('src/adapters/sql/sqlite.ts') },
       { find: /^outlive\/postgres$/, replacement: fromRoot('src/adapters/sql/postgres.ts') },

@@ -67,8 +67,8 @@ async function killFirst(file: string): Promise<string> {
   const child = fork(fileURLToPath(import.meta.url), ['first', file])
   let cursor = ''
   const hasBegun = new Promise<void>((resolve) => {
-    child.on('message', (reached) => {
-      cursor = String(reached)
+    child.on('message', (reached: string) => {
+      cursor = reached
       resolve()
     })
   })
