@@ -78,6 +78,8 @@ export interface CheckedCall {
   readonly input: unknown
   /** What was given, of a call that may be made again in another process. */
   readonly inputJson: string | undefined
+  /** Given by the host's ledger; absent when nobody has given one. */
+  readonly taskId?: string
   readonly signal: AbortSignal | undefined
   readonly cancelSignal: AbortSignal | undefined
 }

@@ -12,6 +12,8 @@ export interface Health {
   readonly store: 'opening' | 'answering' | 'failing'
   /** Commits that the store has not answered. */
   readonly unsaved: number
+  /** The host's ledger; absent where there is none. `behind`: tasks that it has not been told all of. */
+  readonly projection?: { readonly isDegraded: boolean; readonly behind: number }
   /** This process, among those that have the store; absent where it is alone. Without a lease it is about to stop. */
   readonly node?: { readonly id: string; readonly hasLease: boolean }
 }
@@ -21,8 +23,9 @@ export function readHealth(parts: {
   readonly isOpen: boolean
   readonly writer: { isPaused(): boolean; isFull(): boolean; unansweredCount(): number }
   readonly membership: { nodeId(): string | undefined; isMember(): boolean }
+  readonly projector: { isDegraded(): boolean; behind(): number } | undefined
 }): Health {
-  const { phase, isOpen, writer, membership } = parts
+  const { phase, isOpen, writer, membership, projector } = parts
   const nodeId = membership.nodeId()
   const hasLease = membership.isMember()
   const store = isOpen ? (writer.isPaused() ? 'failing' : 'answering') : 'opening'
@@ -31,6 +34,9 @@ export function readHealth(parts: {
     phase,
     store,
     unsaved: writer.unansweredCount(),
+    ...(projector === undefined
+      ? {}
+      : { projection: Object.freeze({ isDegraded: projector.isDegraded(), behind: projector.behind() }) }),
     ...(nodeId === undefined ? {} : { node: Object.freeze({ id: nodeId, hasLease }) }),
   })
 }

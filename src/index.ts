@@ -120,6 +120,7 @@ export type {
   TaskPage,
   TaskStats,
 } from './ports/session.ts'
+export type { PreparedTask, Projection, ReconcileReport } from './ports/projection.ts'
 export type { Health } from './health.ts'
 export type { SupervisorStats } from './stats.ts'
 export { shutdownOnSignals, type SignalOptions } from './shutdown-on-signals.ts'

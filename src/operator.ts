@@ -1,16 +1,18 @@
 /** The host's own door: it sees the tasks of all owners, and starts none. */
 import type { Observable } from 'rxjs'
-import { TaskNotFoundError } from './errors.ts'
+import { TaskError, TaskNotFoundError } from './errors.ts'
 import type { StreamOpening, Streams, StreamScope } from './events/streams.ts'
 import { toTaskRecord } from './events/task-event-view.ts'
 import { toListCursor } from './list-cursor.ts'
 import type { CancelOptions, CancelReport } from './ports/task-handle.ts'
 import type { StreamItem } from './ports/task-event.ts'
+import type { ReconcileReport } from './ports/projection.ts'
 import type { StoredRecord, TaskRecord } from './ports/task-record.ts'
 import type { TaskStore } from './ports/task-store.ts'
 import { readHealth, type Health } from './health.ts'
 import { checkCancelOptions, checkStreamOptions, toListQuery } from './queries.ts'
 import { toStoredRecord } from './runtime/stored-record.ts'
+import type { Projector } from './runtime/projector.ts'
 import type { TaskRuntime } from './runtime/task-runtime.ts'
 import type { ListFilter, StreamFilter, TaskPage } from './ports/session.ts'
 import { readStats, type SupervisorStats } from './stats.ts'
@@ -27,6 +29,11 @@ export interface Operator {
   readonly live$: Observable<readonly TaskRecord[]>
   /** Whether new work can be taken and kept just now. */
   health(): Health
+  /**
+   * Compares the ledger of the `projection` with the store, and syncs what differs. Run it after a crash.
+   * @throws `not_allowed` when there is no projection, and what the store throws
+   */
+  reconcile(): Promise<ReconcileReport>
   /** The numbers over all owners, and everything that was dropped, cut or let go. */
   stats(): Promise<SupervisorStats>
 }
@@ -36,6 +43,7 @@ export function createOperator(parts: {
   readonly store: TaskStore
   readonly streams: Streams
   readonly isOpen: () => boolean
+  readonly projector: Projector | undefined
 }): Operator {
   const { runtime, store, streams } = parts
   const view = (record: StoredRecord): TaskRecord => toTaskRecord(record, store.durability)
@@ -92,7 +100,13 @@ export function createOperator(parts: {
         isOpen: parts.isOpen(),
         writer: runtime.writer,
         membership: runtime.membership,
+        projector: parts.projector,
       }),
+
+    async reconcile() {
+      if (parts.projector === undefined) throw new TaskError('not_allowed', 'There is no projection to reconcile.')
+      return parts.projector.reconcile()
+    },
 
     async stats() {
       return { ...(await readStats(store, runtime.tree, undefined)), counters: { ...runtime.counters } }

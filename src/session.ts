@@ -7,15 +7,8 @@
  * 3. No verb reaches a task except through `findLive`, `findStored` or a list bound to the owner.
  */
 import { isFinalStatus, type StopCause } from '../machines/vocabulary.ts'
-import {
-  createPlainSpecs,
-  toCheckedCall,
-  type Call,
-  type CallDefaults,
-  type CallPlace,
-  type CheckedCall,
-  type PlainSpecs,
-} from './call-spec.ts'
+import { beginRun, beginSpawn, launch, type BeginParts } from './begin-call.ts'
+import { createPlainSpecs, type CallDefaults, type CallPlace, type PlainSpecs } from './call-spec.ts'
 import { requireTarget } from './delivery/targets.ts'
 import {
   isTaskError,
@@ -33,23 +26,21 @@ import { checkCancelOptions, checkStreamOptions, toListQuery } from './queries.t
 import { toListCursor } from './list-cursor.ts'
 import { badOption, checkOptionNames, checkText, checkWaitOptions } from './options.ts'
 import type { DoorCall, TaskDoor } from './ports/task-door.ts'
-import type { CancelReport, RunOutcome, TaskHandle, Ticket } from './ports/task-handle.ts'
+import type { CancelReport, Ticket } from './ports/task-handle.ts'
 import type { StoredRecord, TaskRecord } from './ports/task-record.ts'
 import type { Session, SessionOptions, StreamFilter } from './ports/session.ts'
 import type { TaskStore } from './ports/task-store.ts'
 import type { LiveTask, TaskSpec } from './runtime/live-task.ts'
 import type { Redirects } from './runtime/redirects.ts'
 import { toStoredRecord } from './runtime/stored-record.ts'
-import { topTasks, TwinFound, type TaskRuntime } from './runtime/task-runtime.ts'
+import { topTasks } from './runtime/task-runtime.ts'
 import { createTicket } from './runtime/ticket.ts'
 import { cancelElsewhere, mergeReports } from './cancel-elsewhere.ts'
 import { readStats } from './stats.ts'
 import { createOnTask } from './task-places.ts'
 import { descendantsOf } from './runtime/tree-index.ts'
 
-export interface SessionParts {
-  readonly runtime: TaskRuntime
-  readonly store: TaskStore
+export interface SessionParts extends BeginParts {
   readonly streams: Streams
   readonly redirects: Redirects
   readonly defaults: CallDefaults
@@ -312,91 +303,6 @@ export function createSession(
     },
   }
   return session
-}
-
-type Begin<Result> = (checked: CheckedCall, parent: LiveTask | undefined) => Promise<Result>
-
-/** Runs a call, or waits for the twin that has its dedupe key. */
-function beginRun(parts: SessionParts, gate: () => Session): Begin<RunOutcome<unknown>> {
-  return (checked, parent) => {
-    const { spec, signal } = checked
-    if (spec.dedupe === undefined) return parts.runtime.run(checked, parent)
-    return beginOnce(
-      parts,
-      spec,
-      () => parts.runtime.run(checked, parent),
-      async (twinId) => {
-        if (spec.inlineMs === 0) return { kind: 'background', ticket: await gate().background(twinId) }
-        return gate().attach(twinId, { waitMs: spec.inlineMs, ...(signal === undefined ? {} : { signal }) })
-      },
-    )
-  }
-}
-
-/** Spawns a task, or gives the twin that has its dedupe key. */
-function beginSpawn(parts: SessionParts, gate: () => Session): Begin<TaskHandle> {
-  return (checked, parent) => {
-    const spawn = async (): Promise<TaskHandle> =>
-      createHandle(gate(), (await parts.runtime.spawn(checked, parent)).taskId)
-    if (checked.spec.dedupe === undefined) return spawn()
-    return beginOnce(parts, checked.spec, spawn, async (twinId) => createHandle(gate(), twinId))
-  }
-}
-
-/** A twin may be dropped between two looks; then the key is free again. */
-const MAX_TWIN_LOOKS = 3
-
-/** @throws `dedupe_conflict`, or what `begin` rejects with */
-async function beginOnce<Result>(
-  { store, runtime }: SessionParts,
-  { owner, dedupe }: TaskSpec,
-  begin: () => Promise<Result>,
-  answerWith: (twinId: string) => Promise<Result>,
-): Promise<Result> {
-  const claim = { owner, kind: 'dedupe', key: dedupe?.key ?? '' } as const
-  for (let look = 0; look < MAX_TWIN_LOOKS; look += 1) {
-    let twinId = await store.claimedBy(claim)
-    try {
-      if (twinId === undefined) return await begin()
-    } catch (error) {
-      if (!(error instanceof TwinFound)) throw error
-      twinId = error.taskId
-    }
-    const live = runtime.supervisor.live.get(twinId)
-    const digest = live === undefined ? (await store.read(twinId))?.inputDigest : live.spec.dedupe?.digest
-    if (digest === dedupe?.digest) return answerWith(twinId)
-    if (digest !== undefined) {
-      throw new TaskError('dedupe_conflict', 'The dedupe key belongs to another call.', { taskId: twinId })
-    }
-  }
-  throw new TaskError('store_unavailable', 'The task of the dedupe key could not be read.')
-}
-
-/** Checks a call and begins it. Its place is found before anything is awaited: later, other code may be running. */
-function launch<Result>(
-  parts: SessionParts,
-  call: Call,
-  findPlace: () => CallPlace,
-  begin: Begin<Result>,
-): Promise<Result> {
-  try {
-    const place = findPlace()
-    const checked = toCheckedCall(call, place, parts.defaults)
-    if (checked instanceof Promise) return checked.then((late) => beginUnlessAborted(late, place, begin))
-    return beginUnlessAborted(checked, place, begin)
-  } catch (error) {
-    return Promise.reject(error as Error)
-  }
-}
-
-function beginUnlessAborted<Result>(
-  checked: CheckedCall,
-  { parent }: CallPlace,
-  begin: Begin<Result>,
-): Promise<Result> {
-  const aborted = checked.signal?.aborted === true ? checked.signal : checked.cancelSignal
-  if (aborted?.aborted === true) return Promise.reject(aborted.reason as Error)
-  return begin(checked, parent)
 }
 
 /**

@@ -28,16 +28,20 @@ import type { Channel } from './ports/channel.ts'
 import type { Clock } from './ports/clock.ts'
 import type { IdSource } from './ports/id-source.ts'
 import type { Logger } from './ports/logger.ts'
+import type { Projection } from './ports/projection.ts'
 import type { TaskDoor } from './ports/task-door.ts'
 import type { TaskStore } from './ports/task-store.ts'
 import type { AnyToolDefinition } from './ports/tool.ts'
 import { ambient, explicit } from './runtime/ambient.ts'
 import { createCounters } from './runtime/counters.ts'
 import { createDeadlines } from './runtime/deadlines.ts'
+import { toTaskRecord } from './events/task-event-view.ts'
+import { createProjector } from './runtime/projector.ts'
 import { createRedirects } from './runtime/redirects.ts'
 import { createShutdown, type ShutdownReport } from './runtime/shutdown.ts'
 import type { Inspector, SupervisorActor } from './runtime/supervisor-actor.ts'
 import { createTaskRuntime } from './runtime/task-runtime.ts'
+import { createPrepareTask } from './prepare-task.ts'
 import { createRecall } from './recall.ts'
 import { createOpenedStore } from './runtime/cluster/opened-store.ts'
 import { createDoor, createSession } from './session.ts'
@@ -56,6 +60,8 @@ export interface TaskSupervisorOptions extends SettingsOptions {
   readonly channels?: Readonly<Record<string, Channel>>
   /** Where results of root tasks go when neither the call nor the session's origin says so: to all of these. */
   readonly deliverTo?: string | readonly string[]
+  /** A ledger of the host's own, which mirrors every change of its tasks. @defaultValue none */
+  readonly projection?: Projection
   /**
    * `ambient`: a call made anywhere below a task's code becomes its child. `explicit`: only calls on its context do, and
    * the async context of the process is left alone.
@@ -132,6 +138,7 @@ const OPTION_NAMES = [
   'tools',
   'channels',
   'deliverTo',
+  'projection',
   'lineage',
   'memoise',
   'inspect',
@@ -179,6 +186,7 @@ export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskS
   const createId = checkFunction('createId', orDefault(options.createId, randomId))
   const random01 = checkFunction('random01', orDefault(options.random01, Math.random))
 
+  const projection = options.projection === undefined ? undefined : checkProjection(options.projection)
   const inspect = options.inspect === undefined ? undefined : checkInspector(options.inspect)
 
   const counters = createCounters()
@@ -236,6 +244,20 @@ export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskS
     onStoreError: () => (counters.storeErrors += 1),
   })
   runtime.journal.onCommitted(({ record, outbox }) => deliveries.take(record, outbox))
+  const projector =
+    projection === undefined
+      ? undefined
+      : createProjector({
+          projection,
+          store,
+          deadlines,
+          logger,
+          counters,
+          random01,
+          runOutside: context.runOutside,
+          view: (record) => toTaskRecord(record, store.durability),
+        })
+  if (projector !== undefined) runtime.journal.onCommitted(({ record }) => projector.note(record))
   const redirects = createRedirects({ store, clock, createId, deliver: deliveries.take })
   const streams = createStreams({
     store,
@@ -251,7 +273,7 @@ export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskS
   })
 
   const defaults: CallDefaults = { settings, channels, deliverTo, tools }
-  const parts = { runtime, store, streams, redirects, defaults }
+  const parts = { runtime, store, streams, redirects, defaults, prepare: createPrepareTask(projection, store) }
   const door: TaskDoor = createDoor(parts)
   const shutDown = createShutdown({
     runtime,
@@ -260,8 +282,12 @@ export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskS
     logger,
     settings,
     reportError,
-    whenDelivered: deliveries.whenIdle,
-    stopDeliveries: deliveries.stop,
+    whenDelivered: async () => void (await Promise.all([deliveries.whenIdle(), projector?.whenInStep()])),
+    stopDeliveries: () => {
+      const behind = projector?.close() ?? 0
+      if (behind > 0) logger.error({ count: behind }, 'the supervisor stopped while its ledger was behind')
+      return deliveries.stop()
+    },
     closeStore: async () => {
       news.close()
       await store.close()
@@ -288,7 +314,7 @@ export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskS
         const checked = checkOptionNames('options', given, ['owner', 'origin', 'conversation'])
         return createSession(parts, { owner: checkOwner(checked['owner']), options: given })
       },
-      operator: createOperator({ runtime, store, streams, isOpen }),
+      operator: createOperator({ runtime, store, streams, isOpen, projector }),
       actor: runtime.supervisor.ref,
       shutdown,
     }),
@@ -334,6 +360,14 @@ function toSafeLogger(logger: Logger): Logger {
 /** An observer, or the function that is its `next`. */
 function checkInspector(inspect: Inspector): Inspector {
   return typeof inspect === 'function' ? inspect : checkMethods('inspect', inspect, ['next'])
+}
+
+function checkProjection(projection: Projection): Projection {
+  checkMethods('projection', projection, ['sync'])
+  for (const name of ['prepare', 'statusOf'] as const) {
+    if (projection[name] !== undefined) checkFunction(`projection.${name}`, projection[name])
+  }
+  return projection
 }
 
 function checkMethods<Part extends object>(name: string, part: Part, methods: readonly (keyof Part & string)[]): Part {

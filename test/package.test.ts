@@ -279,7 +279,7 @@ test('what the exports map does not name cannot be imported, and `require` gets 
   const code = `
     import { createRequire } from 'node:module'
     const refused = []
-    for (const path of ['outlive/testing', 'outlive/dist/src/index.js', 'outlive/src/index.ts', 'outlive/runtime']) {
+    for (const path of ['outlive/testing/faulty-store', 'outlive/dist/src/index.js', 'outlive/src/index.ts', 'outlive/runtime']) {
       await import(path).catch(({ code }) => refused.push(code))
     }
     const manifest = createRequire(process.cwd() + '/main.js')('outlive/package.json')

@@ -146,7 +146,7 @@ export function infersTheRest(item: StreamItem, error: unknown): void {
   }
   if (isTaskError(error)) expectTypeOf(error.code).toEqualTypeOf<ErrorCode>()
   expectTypeOf<keyof Operator>().toEqualTypeOf<
-    'get' | 'health' | 'list' | 'cancel' | 'events' | 'events$' | 'live$' | 'stats'
+    'get' | 'health' | 'reconcile' | 'list' | 'cancel' | 'events' | 'events$' | 'live$' | 'stats'
   >()
 }
 

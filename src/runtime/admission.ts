@@ -34,7 +34,12 @@ export interface AdmissionAnswers {
 export interface Admission {
   /** Gives the task its place. Nothing has started and nothing is written. @throws the refusal */
   create(
-    call: { readonly spec: TaskSpec; readonly input: unknown; readonly inputJson: string | undefined },
+    call: {
+      readonly spec: TaskSpec
+      readonly input: unknown
+      readonly inputJson: string | undefined
+      readonly taskId?: string
+    },
     parent: LiveTask | undefined,
     caller: CallerState,
   ): LiveTask
@@ -73,8 +78,8 @@ export function createAdmission(parts: {
   }
 
   return {
-    create({ spec, input, inputJson }, parent, caller) {
-      const taskId = parts.createId()
+    create({ spec, input, inputJson, taskId = parts.createId() }, parent, caller) {
+      if (supervisor.live.has(taskId)) throw idTaken(taskId)
       const lineage = decideLineage(taskId, parent, spec.correlation)
       const runId = lineage.correlation?.runId
       const waitsFor = turns.wouldWaitFor(spec, parent)
@@ -180,6 +185,10 @@ function storeUnavailable(): TaskError {
   return new TaskError('store_unavailable', 'The store does not answer; nothing was started.', {
     retryAfterMs: RETRY_AFTER_MS,
   })
+}
+
+export function idTaken(taskId: string): TaskError {
+  return new TaskError('not_allowed', 'A task has this id already; nothing was started.', { taskId })
 }
 
 function storeFull(): TaskError {

@@ -44,6 +44,8 @@ export interface Counters {
   storeErrors: number
   /** Results that could not be delivered. */
   failedDeliveries: number
+  /** Changes of tasks that the host's ledger has refused, each time, and those left out while it was away for long. */
+  projectionErrors: number
   /** Errors thrown by subscribers. */
   subscriberErrors: number
 }
@@ -72,6 +74,7 @@ export function createCounters(): Counters {
     refusedCommits: 0,
     storeErrors: 0,
     failedDeliveries: 0,
+    projectionErrors: 0,
     subscriberErrors: 0,
   }
 }

@@ -58,6 +58,8 @@ export interface RuntimeCall extends CallSignals {
   readonly spec: TaskSpec
   readonly input: unknown
   readonly inputJson: string | undefined
+  /** The id it has already. */
+  readonly taskId?: string
 }
 
 interface CallSignals {
@@ -539,7 +541,7 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
 }
 
 /** Whether a call leaves no trace as long as it is awaited inline. */
-function isEphemeral({ durable, inlineMs, name, concurrency, dedupe }: TaskSpec): boolean {
+export function isEphemeral({ durable, inlineMs, name, concurrency, dedupe }: TaskSpec): boolean {
   return !durable && inlineMs > 0 && name === undefined && concurrency === undefined && dedupe === undefined
 }
 

@@ -1,4 +1,4 @@
-/** `outlive/testing`: what the library's own tests are made of. */
+/** `outlive/testing`: what the library's own tests are made of, for tests of what is built on it. */
 export { controllableTool, type ControllableTool, type ToolCall } from './controllable-tool.ts'
 export { faultyStore, type FaultPlan, type FaultyStore, type StoreCall, type StoreFault } from './faulty-store.ts'
 export { lateStore, type LateStore } from './late-store.ts'

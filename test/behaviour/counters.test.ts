@@ -347,6 +347,23 @@ const HAPPENINGS: Record<Counter, () => Promise<Observed>> = {
     })
   },
 
+  async projectionErrors() {
+    let refusals = 2
+    const { ann, tasks, advance } = setup({
+      projection: {
+        sync(record) {
+          if (record.status !== 'completed' || refusals === 0) return
+          refusals -= 1
+          throw new Error('no')
+        },
+      },
+    })
+    return observe(tasks, 2, async () => {
+      await ann.spawn(() => 1)
+      await advance(60_000)
+    })
+  },
+
   async subscriberErrors() {
     const { ann, tasks, settle } = setup()
     ann.events$({ type: 'task.started' }).subscribe(() => {

@@ -697,7 +697,17 @@ describe('the other doors', () => {
   test('the operator sees the tasks of all owners and starts none', async () => {
     const { tasks, advance, ids } = await createWorld()
     const { operator } = tasks
-    expect(verbsOf(operator)).toEqual(['cancel', 'events', 'events$', 'get', 'health', 'list', 'live$', 'stats'])
+    expect(verbsOf(operator)).toEqual([
+      'cancel',
+      'events',
+      'events$',
+      'get',
+      'health',
+      'list',
+      'live$',
+      'reconcile',
+      'stats',
+    ])
     for (const taskId of [ids.finished, ids.running, ids.ephemeral, ids.bobFinished, ids.bobRunning]) {
       expect(await operator.get(taskId)).toMatchObject({ taskId })
     }

@@ -32,7 +32,7 @@ export const LAYERS = [
   { name: 'task-supervisor', path: '^src/task-supervisor\\.ts$', file: 'src/task-supervisor.ts' },
   {
     name: 'session',
-    path: '^src/(session|operator|handle|inbox-verbs|call-spec|recall|task-places|cancel-elsewhere|health|queries|list-cursor|stats)\\.ts$',
+    path: '^src/(session|operator|handle|inbox-verbs|call-spec|begin-call|recall|task-places|cancel-elsewhere|prepare-task|health|queries|list-cursor|stats)\\.ts$',
     file: 'src/session.ts',
   },
   { name: 'runtime', path: '^src/runtime/', file: 'src/runtime/journal.ts' },
