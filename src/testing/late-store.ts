@@ -47,8 +47,13 @@ export function lateStore(inner: TaskStore, random01: () => number): LateStore {
   })
 
   return {
-    durability: inner.durability,
-    incarnation: inner.incarnation,
+    get durability() {
+      return inner.durability
+    },
+    get incarnation() {
+      return inner.incarnation
+    },
+    ...(inner.open === undefined ? {} : { open: () => late(() => inner.open?.() ?? []) }),
     ...(inner.cluster === undefined ? {} : { cluster: lateCluster(inner.cluster) }),
     commit: (commit) => late(() => inner.commit(commit)),
     read: (taskId) => late(() => inner.read(taskId)),

@@ -93,13 +93,19 @@ test('two stores of one file do not lose what the other has written', async () =
   expect(await expectWhole(first, ['ann'])).toBe(2)
 })
 
-test('who watches is woken by what another connection has written', async () => {
+test('who watches opens the store, and is woken by what another connection has written', async () => {
   const file = join(scratchFolder('watch'), 'tasks.db')
   const [first, second] = [openStore(file), openStore(file)]
-  await Promise.all([first.open(), second.open()])
-  const woken = new Promise<void>((resolve) => first.cluster.watch(() => resolve()))
+  await second.open()
+  let hints = 0
+  const undo = first.cluster.watch(() => void (hints += 1))
+  await expect.poll(() => hints).toBe(1)
   await second.commit(commitOf(recordOf('a')))
-  await expect(woken).resolves.toBeUndefined()
+  await expect.poll(() => hints).toBe(2)
+  undo()
+  await second.commit(commitOf(recordOf('b')))
+  await new Promise((resolve) => setTimeout(resolve, 250))
+  expect(hints).toBe(2)
 })
 
 describe('a file that cannot be used is refused, and left as it is', () => {

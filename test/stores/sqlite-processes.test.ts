@@ -2,7 +2,13 @@ import { join } from 'node:path'
 import { sqliteStore } from 'outlive/sqlite'
 import { beforeAll, expect, onTestFinished, test } from 'vitest'
 import { scratchFolder } from '../support/scratch-folder.ts'
-import { buildStoreWriter, expectWhole, startStoreWriter, type StoreWriter } from '../support/store-writers.ts'
+import {
+  buildStoreWriter,
+  expectAnswersKept,
+  expectWhole,
+  startStoreWriter,
+  type StoreWriter,
+} from '../support/store-writers.ts'
 
 const OWNERS = ['owner 0', 'owner 1', 'owner 2']
 const PROCESSES = 4
@@ -63,17 +69,3 @@ test(`a process that is killed at any point loses nothing it has answered, ${KIL
   expect(answered).toBeGreaterThan(KILLS)
   await expectWhole(store, OWNERS)
 }, 120_000)
-
-async function expectAnswersKept(
-  store: ReturnType<typeof sqliteStore>,
-  writers: readonly StoreWriter[],
-): Promise<void> {
-  const answers = writers.flatMap((writer) => writer.answers())
-  const versions = new Map(answers.map(({ taskId, version }) => [taskId, version]))
-  expect(versions.size).toBeGreaterThan(0)
-  const lost: string[] = []
-  for (const [taskId, version] of versions) {
-    if (((await store.read(taskId))?.version ?? 0) < version) lost.push(taskId)
-  }
-  expect(lost).toEqual([])
-}

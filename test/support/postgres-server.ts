@@ -63,7 +63,12 @@ export function usePostgres(settings: Readonly<Record<string, string>> = {}): Po
     // Reads from a pipe that closes with this process, however it ends.
     watchdog = spawn(
       'sh',
-      ['-c', 'cat; kill -QUIT $(head -n 1 "$1/postmaster.pid"); rm -rf "$1"', 'watchdog', folder],
+      [
+        '-c',
+        'cat; pid=$(head -n 1 "$1/postmaster.pid"); kill -QUIT $pid; kill -CONT $pid; rm -rf "$1"',
+        'watchdog',
+        folder,
+      ],
       {
         stdio: ['pipe', 'ignore', 'ignore'],
         detached: true,

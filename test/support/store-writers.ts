@@ -108,6 +108,18 @@ export async function expectWhole(store: TaskStore, owners: readonly string[]): 
   return all.length
 }
 
+/** What was answered is there, in that version or a newer one. */
+export async function expectAnswersKept(store: TaskStore, writers: readonly StoreWriter[]): Promise<void> {
+  const answers = writers.flatMap((writer) => writer.answers())
+  const versions = new Map(answers.map(({ taskId, version }) => [taskId, version]))
+  expect(versions.size).toBeGreaterThan(0)
+  const lost: string[] = []
+  for (const [taskId, version] of versions) {
+    if (((await store.read(taskId))?.version ?? 0) < version) lost.push(taskId)
+  }
+  expect(lost).toEqual([])
+}
+
 function withoutZeros(counts: Readonly<Record<string, number>>): Record<string, number> {
   return Object.fromEntries(Object.entries(counts).filter(([, count]) => count !== 0))
 }

@@ -48,6 +48,8 @@ export function createHintBoard(): HintBoard {
     connect(listenTo) {
       listen = listenTo
       update()
+      // What those who watch have missed so far is not known.
+      tell([{}])
     },
     close() {
       listeners.clear()

@@ -99,7 +99,11 @@ export function openingStore(parts: {
       readOrders: (read) => call(({ cluster }) => cluster.readOrders(read)),
       replyTo: (reply) => call(({ cluster }) => cluster.replyTo(reply)),
       readReply: (orderId) => call(({ cluster }) => cluster.readReply(orderId)),
-      watch: (onHint) => hints.watch(onHint),
+      watch(onHint) {
+        // Who calls next gets the error, and tries again.
+        if (ending === undefined) whenOpen().catch(() => undefined)
+        return hints.watch(onHint)
+      },
     },
     open: () => call(async ({ warnings }) => warnings),
     commit: (commit) => call((store) => store.commit(commit)),

@@ -65,16 +65,16 @@ export function createSqlCluster(
       }),
 
     async sweep({ now }) {
-      const isOver = sql<boolean>`expires_at <= ${dialect.nowOf(now)}`
-      await db
-        .deleteFrom('orders')
-        .where(sql<boolean>`sent_at < ${dialect.nowOf(now)} - ${ORDER_KEPT_MS}`)
-        .execute()
-      const dying = await db.selectFrom('nodes').select('node').where('is_dead', '=', 0).where(isOver).execute()
-      if (dying.length > 0) {
-        await withLedger(db, dialect, (trx) =>
-          trx.updateTable('nodes').set({ is_dead: 1 }).where('is_dead', '=', 0).where(isOver).execute(),
-        )
+      const isOver = sql<boolean>`is_dead = 0 and expires_at <= ${dialect.nowOf(now)}`
+      const isOld = sql<boolean>`sent_at < ${dialect.nowOf(now)} - ${ORDER_KEPT_MS}`
+      // Looked at without the lock first, for mostly there is nothing to do.
+      const [dying] = await db.selectFrom('nodes').select('node').where(isOver).limit(1).execute()
+      const [old] = await db.selectFrom('orders').select('id').where(isOld).limit(1).execute()
+      if (dying !== undefined || old !== undefined) {
+        await withLedger(db, dialect, async (trx) => {
+          await trx.updateTable('nodes').set({ is_dead: 1 }).where(isOver).execute()
+          await trx.deleteFrom('orders').where(isOld).execute()
+        })
       }
       const dead = await db
         .selectFrom('nodes')
