@@ -222,6 +222,23 @@ describe('a link that breaks', () => {
   })
 })
 
+test('closing while the server hangs is as quick, and leaves no socket behind', async () => {
+  const sockets = (): number => process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length
+  const server = await startRedis()
+  await server.client.ping()
+  const before = sockets()
+  const store = await openStore({ url: server.url })
+  store.cluster.watch(() => undefined)
+  await expect.poll(sockets).toBe(before + 2)
+  server.pause()
+  const reading = settledAs(store.read('a'))
+  const at = performance.now()
+  await store.close()
+  expect(performance.now() - at).toBeLessThan(1_000)
+  expect((await reading).code).toBe('store_unavailable')
+  await expect.poll(sockets, { timeout: 500 }).toBe(before)
+})
+
 describe('a server that says no', () => {
   test('out of memory: writing is `store_full`, reading, dropping and renewing go on, and it recovers', async () => {
     const server = await startRedis()
