@@ -142,7 +142,9 @@ export function createAdmission(parts: {
       journal.admit(
         task,
         keyClaim === undefined ? claimsOf(task.spec) : [...claimsOf(task.spec), keyClaim],
-        keyClaim !== undefined && mayWait ? (isGranted) => keys.noteAdmission(task, isGranted) : undefined,
+        keyClaim !== undefined && mayWait
+          ? (isGranted, holderId) => keys.noteAdmission(task, isGranted, holderId)
+          : undefined,
         (answer) => {
           if (answer.kind === 'admitted') {
             if (!mayWait) keys.noteAdmission(task, true)

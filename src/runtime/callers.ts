@@ -56,13 +56,13 @@ const DETACH_EVENT: Readonly<Record<Exclude<DetachReason, 'question'>, TaskChart
 export function createCallers(parts: {
   readonly deadlines: Deadlines
   readonly journal: Journal
-  readonly durability: Durability
+  readonly durability: () => Durability
   readonly send: (task: LiveTask, type: TaskChartEventType) => void
 }): Callers {
   const { deadlines, journal, durability, send } = parts
 
   const answerWithTickets = (task: LiveTask, callers: Iterable<Caller>, isSaved: boolean): void => {
-    const ticket = createLiveTicket(task, { isSaved, durability })
+    const ticket = createLiveTicket(task, { isSaved, durability: durability() })
     for (const caller of callers) caller.resolve({ kind: 'background', ticket })
   }
 
@@ -148,7 +148,7 @@ export function createCallers(parts: {
     answerLeaving,
 
     whenTicket(task, give) {
-      journal.whenKnown(task, (isSaved) => give(createLiveTicket(task, { isSaved, durability })))
+      journal.whenKnown(task, (isSaved) => give(createLiveTicket(task, { isSaved, durability: durability() })))
     },
 
     reattachBeforeEnd(task) {
@@ -167,7 +167,7 @@ export function createCallers(parts: {
       if (task.callers === undefined) return
       const callers = takeAll(task)
       if (!isAttached(task)) return answerWithTickets(task, callers, isSaved)
-      const persisted = isSaved && durability !== 'memory'
+      const persisted = isSaved && durability() !== 'memory'
       for (const caller of callers) {
         if (task.finalStatus !== 'completed') caller.reject(toCallerError(task))
         else if (task.log === undefined) caller.resolve({ kind: 'inline', value: task.value, persisted })

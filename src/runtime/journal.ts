@@ -28,7 +28,7 @@ import type { StoredRecord } from '../ports/task-record.ts'
 import type { Attachment, Claim, Commit, CommitReply, FeedEntry, OutboxEntry } from '../ports/task-store.ts'
 import type { Settings } from '../options.ts'
 import type { Counters } from './counters.ts'
-import { attemptOf, epochOf, reportedOf, type LiveTask, type TaskLog } from './live-task.ts'
+import { attemptOf, epochOf, reportedOf, type LiveTask, type OnClaim, type TaskLog } from './live-task.ts'
 import { toStoredRecord } from './stored-record.ts'
 import type { PendingCommit, StoreWriter } from './store-writer.ts'
 
@@ -45,7 +45,7 @@ export interface Journal {
   admit(
     task: LiveTask,
     claims: readonly Claim[],
-    onClaim: ((isGranted: boolean) => void) | undefined,
+    onClaim: OnClaim | undefined,
     onAnswer: (answer: AdmissionAnswer) => void,
     onLate: (answer: AdmissionAnswer) => void,
   ): void
@@ -64,7 +64,7 @@ export interface Journal {
   /** Nothing of this task may be written any more: it belongs to another process, or soon may. */
   lose(task: LiveTask): void
   /** Takes a `concurrency` claim for a task of record. It is given back with the end of the task. */
-  claim(task: LiveTask, claim: Claim, onClaim: (isGranted: boolean) => void): void
+  claim(task: LiveTask, claim: Claim, onClaim: OnClaim): void
   /** `chars`: how long the output or the payload is, which is bounded. */
   append<Type extends TaskEventType>(task: LiveTask, type: Type, data: TaskEventData[Type], chars?: number): void
   /** As `append`, but written a turn later at the earliest need: the end that mostly follows is in the same commit. */
@@ -204,10 +204,10 @@ export function createJournal(parts: {
     log.claims = commit.claims.filter((claim) => claim !== taken)
   }
 
-  const answerClaim = (log: TaskLog, isGranted: boolean): void => {
+  const answerClaim = (log: TaskLog, isGranted: boolean, holderId?: string): void => {
     const { onClaim } = log
     log.onClaim = undefined
-    onClaim?.(isGranted)
+    onClaim?.(isGranted, holderId)
   }
 
   const finish = (task: LiveTask, log: TaskLog, commit: Commit, reply: CommitReply): void => {
@@ -216,7 +216,7 @@ export function createJournal(parts: {
     if (claim !== undefined && reply.kind === 'claimed' && reply.claim.kind === 'concurrency') {
       putBack(log, commit, claim)
       flush(task, log)
-      return answerClaim(log, false)
+      return answerClaim(log, false, reply.taskId)
     }
     if (reply.kind === 'committed') {
       log.version = commit.record.version

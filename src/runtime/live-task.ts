@@ -192,6 +192,9 @@ export interface Stop {
   abandonedCount: number
 }
 
+/** Hears whether the store has granted a claim; if not, who holds it, where that is known. */
+export type OnClaim = (isGranted: boolean, holderId?: string) => void
+
 /** Writing a task of record: what is numbered, what is on its way, what is known to be kept. */
 export interface TaskLog {
   /** Who runs the task, where several processes have the store. */
@@ -205,7 +208,7 @@ export interface TaskLog {
   attachments: readonly Attachment[]
   /** Told whether the store has granted the `concurrency` claim on its way. Without it, a claim that is taken is the
    * end of the task. */
-  onClaim: ((isGranted: boolean) => void) | undefined
+  onClaim: OnClaim | undefined
   /** Why the store will not have this task any more. */
   refusal: Exclude<CommitReply, { kind: 'committed' }> | undefined
   trimTo: number

@@ -18,6 +18,8 @@ const MAX_EVICTED = 1_000
 export interface Retention {
   /** A task has ended. */
   noteEnd(): void
+  /** Nothing is dropped any more. */
+  stop(): void
 }
 
 export function createRetention(parts: {
@@ -31,6 +33,7 @@ export function createRetention(parts: {
   const { store, clock, deadlines, logger, settings, counters } = parts
   let isPlanned = false
   let nextPrune: Moment | undefined
+  let isStopped = false
 
   const prune = async (): Promise<void> => {
     const { maxFinished, maxFinishedBytes, finishedMs } = settings.retention
@@ -48,19 +51,26 @@ export function createRetention(parts: {
   }
 
   const noteError = (error: unknown): void => {
+    if (isStopped) return
     counters.storeErrors += 1
     logger.error({ error }, 'the store could not drop finished tasks; trying again')
     planNext(RETRY_MS)
   }
 
   const noteEnd = (): void => {
-    if (isPlanned) return
+    if (isPlanned || isStopped) return
     isPlanned = true
     clock.soon(() => {
       isPlanned = false
-      prune().catch(noteError)
+      if (!isStopped) prune().catch(noteError)
     })
   }
 
-  return { noteEnd }
+  return {
+    noteEnd,
+    stop() {
+      isStopped = true
+      nextPrune?.disarm()
+    },
+  }
 }

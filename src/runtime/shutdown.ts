@@ -130,6 +130,7 @@ export function createShutdown(parts: {
     const undelivered = parts.stopDeliveries()
     supervisor.stop()
     runtime.ownerInboxes.close()
+    runtime.retention.stop()
     deadlines.close()
 
     const isClosed = await within(settings.commitWaitMs, closeStore())

@@ -107,7 +107,7 @@ export function createTaskActors(parts: {
   readonly logger: Logger
   readonly counters: Counters
   readonly settings: Settings
-  readonly durability: Durability
+  readonly durability: () => Durability
   readonly createId: IdSource
   readonly random01: () => number
   readonly ambient: Ambient

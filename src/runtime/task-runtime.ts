@@ -36,7 +36,7 @@ import { createOwnerInboxes, type OwnerInboxes } from './messages/owner-inboxes.
 import { createRecentKeys } from './recent-keys.ts'
 import type { GivenAnswer } from './questions.ts'
 import { createReports } from './reports.ts'
-import { createRetention } from './retention.ts'
+import { createRetention, type Retention } from './retention.ts'
 import { createStoreWriter, type StoreWriter } from './store-writer.ts'
 import { createSupervisorActor, type Inspector, type SupervisorActor } from './supervisor-actor.ts'
 import { createTaskActors } from './task-actor.ts'
@@ -80,6 +80,7 @@ export interface TaskRuntime {
   readonly ownerInboxes: OwnerInboxes
   readonly counters: Counters
   readonly membership: Membership
+  readonly retention: Retention
   run(call: RuntimeCall, parent: LiveTask | undefined): Promise<RunOutcome<unknown>>
   spawn(call: RuntimeCall, parent: LiveTask | undefined): Promise<LiveTask>
   /** `from`: the task whose code asks. Inside what it cancels, it hears of the signals only, not of its own end. */
@@ -180,6 +181,19 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
       const cause = { reason: 'superseded', actor: by.taskId } as const
       stopping.accept({ roots: tasks, cause, rootEvent: 'task.cancel' })
     },
+    supersedeElsewhere: async (holderId, by) => {
+      try {
+        const holder = await store.read(holderId)
+        if (holder?.owner !== by.spec.owner) return
+        await membership.orders?.send(holder, {
+          verb: 'cancel',
+          cause: { reason: 'superseded', actor: by.taskId },
+        })
+      } catch (error) {
+        counters.storeErrors += 1
+        parts.logger.error({ error, taskId: holderId }, 'the holder of a key could not be stopped in its process')
+      }
+    },
   })
   const turns = createTurns({ keys, slots, deadlines, onQueueTimeout: (task) => actors.endQueued(task) })
   const desks = createOwnerDesks({ limits: settings.inbox, counters })
@@ -214,7 +228,7 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     tree,
     journal,
     reports,
-    durability: store.durability,
+    durability: () => store.durability,
     graceMs: settings.graceMs,
     turns,
     budgets,
@@ -468,6 +482,7 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     ownerInboxes,
     counters,
     membership,
+    retention,
     promote,
     cancel,
     whenAllEnded,

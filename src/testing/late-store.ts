@@ -53,7 +53,7 @@ export function lateStore(inner: TaskStore, random01: () => number): LateStore {
     get incarnation() {
       return inner.incarnation
     },
-    ...(inner.open === undefined ? {} : { open: () => late(() => inner.open?.() ?? []) }),
+    ...(inner.open === undefined ? {} : { open: () => inner.open?.() ?? [] }),
     ...(inner.cluster === undefined ? {} : { cluster: lateCluster(inner.cluster) }),
     commit: (commit) => late(() => inner.commit(commit)),
     read: (taskId) => late(() => inner.read(taskId)),

@@ -31,7 +31,7 @@ export interface Keys {
   /** The claim that has to be in the admitting commit. */
   claimOf(task: LiveTask): Claim | undefined
   /** What the store said to that claim. */
-  noteAdmission(task: LiveTask, isGranted: boolean): void
+  noteAdmission(task: LiveTask, isGranted: boolean, holderId?: string): void
   /** Calls back once an admitted task holds its key: at once, or later. */
   whenHolding(task: LiveTask, start: () => void): void
   /** Takes one more key for a task that runs. @throws `key_busy`, `key_held_by_ancestor` */
@@ -59,6 +59,8 @@ export function createKeys(parts: {
   readonly deadlines: Deadlines
   readonly journal: Journal
   readonly supersede: (tasks: readonly LiveTask[], by: LiveTask) => void
+  /** Stops a holder in another process. Resolves once it has ended, or cannot be reached. */
+  readonly supersedeElsewhere: (holderId: string, by: LiveTask) => Promise<void>
 }): Keys {
   const { deadlines, journal } = parts
   const lines = new Map<string, Line>()
@@ -105,15 +107,24 @@ export function createKeys(parts: {
   const takeClaim = (line: Line): void => {
     const task = line.first
     if (task === undefined || task.finalStatus !== undefined) return
-    journal.claim(task, line.claim, (isGranted) => noteClaim(task, line, isGranted))
+    journal.claim(task, line.claim, (isGranted, holderId) => noteClaim(task, line, isGranted, holderId))
   }
 
-  const noteClaim = (task: LiveTask, line: Line, isGranted: boolean): void => {
+  const noteClaim = (task: LiveTask, line: Line, isGranted: boolean, holderId?: string): void => {
     if (line.first !== task) return
     line.isHolding = isGranted
-    if (isGranted) start(task, line)
-    else line.retry = deadlines.after(RETRY_CLAIM_MS, takeClaim, line)
+    if (isGranted) return start(task, line)
+    line.retry = deadlines.after(RETRY_CLAIM_MS, takeClaim, line)
+    if (holderId === undefined || !supersedesHolder(task, line)) return
+    void parts.supersedeElsewhere(holderId, task).then(() => {
+      if (line.first !== task || line.isHolding) return
+      line.retry?.disarm()
+      takeClaim(line)
+    })
   }
+
+  const supersedesHolder = ({ spec: { concurrency } }: LiveTask, line: Line): boolean =>
+    concurrency?.key === line.claim.key && decideBusyKey(concurrency.onBusy).supersedesHolder
 
   const moveUp = (line: Line): void => {
     for (const next of line.waiting) {
@@ -184,9 +195,9 @@ export function createKeys(parts: {
       return line?.first === task ? line.claim : undefined
     },
 
-    noteAdmission(task, isGranted) {
+    noteAdmission(task, isGranted, holderId) {
       const line = firstLineOf(task)
-      if (line?.first === task) noteClaim(task, line, isGranted)
+      if (line?.first === task) noteClaim(task, line, isGranted, holderId)
     },
 
     whenHolding(task, begin) {

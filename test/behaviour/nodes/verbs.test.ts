@@ -202,3 +202,20 @@ test('an order to a task that nobody runs any more says so in the end', async ()
   expect(sent.state).toBe('rejected')
   expect(isTaskError(sent.error, 'task_unreachable') || isTaskError(sent.error, 'task_final')).toBe(true)
 })
+
+test('a call that replaces the holder of its key stops it in the process that runs it', async () => {
+  const { start, settle, advance } = setupNodes()
+  const policy = { concurrencyKey: 'room', onBusy: 'replace' } as const
+  const work = controllableTool<undefined, string>('work', { policy, honoursSignal: true })
+  const [a, b] = [await start(), await start()]
+  const before = await a.ann.spawn(work.tool, undefined)
+  await settle()
+  const after = await b.ann.spawn(work.tool, undefined)
+  await advance(200)
+  expect((await a.ann.get(before.taskId))?.cause).toEqual({ reason: 'superseded', actor: after.taskId })
+  expect((await b.ann.get(after.taskId))?.status).toBe('running')
+  // The key of another owner is another key.
+  const foreign = await b.bob.spawn(work.tool, undefined)
+  await settle()
+  expect((await a.bob.get(foreign.taskId))?.status).toBe('running')
+})
