@@ -303,7 +303,7 @@ export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskS
     }
   }
 
-  const isLocal = !hasToOpen && channels.size === 0
+  const isLocal = given.durability === 'memory' && channels.size === 0
   const local = createSession(parts, { owner: LOCAL_OWNER, options: {} })
   const own = isLocal ? local : refuseAll(local)
 
