@@ -15,6 +15,9 @@ export type TaskStatus =
   | 'failed'
   | 'cancelled'
 
+/** The statuses of a task that has not ended. */
+export const LIVE_STATUSES = ['queued', 'running', 'waiting', 'retrying', 'finishing', 'stopping'] as const
+
 /** A status no event leaves. */
 export type FinalStatus = 'completed' | 'failed' | 'cancelled'
 

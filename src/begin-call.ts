@@ -5,13 +5,15 @@
  * id before there is a task.
  */
 import { toCheckedCall, type Call, type CallDefaults, type CallPlace, type CheckedCall } from './call-spec.ts'
-import { TaskError } from './errors.ts'
+import { ParentStoppingError, TaskError } from './errors.ts'
 import { createHandle } from './handle.ts'
 import type { RunOutcome, TaskHandle } from './ports/task-handle.ts'
 import type { Session } from './ports/session.ts'
+import type { IdSource } from './ports/id-source.ts'
+import type { StoredRecord } from './ports/task-record.ts'
 import type { TaskStore } from './ports/task-store.ts'
 import type { PrepareTask } from './prepare-task.ts'
-import type { LiveTask, TaskSpec } from './runtime/live-task.ts'
+import type { LiveTask, RemoteParent, TaskSpec } from './runtime/live-task.ts'
 import { isEphemeral, TwinFound, type TaskRuntime } from './runtime/task-runtime.ts'
 
 export interface BeginParts {
@@ -19,9 +21,10 @@ export interface BeginParts {
   readonly store: TaskStore
   /** Absent when tasks get their ids here. */
   readonly prepare: PrepareTask | undefined
+  readonly createId: IdSource
 }
 
-type Begin<Result> = (checked: CheckedCall, parent: LiveTask | undefined) => Promise<Result>
+export type Begin<Result> = (checked: CheckedCall, parent: LiveTask | undefined) => Promise<Result>
 
 /** Begins a call that is to be a task of record, with the id that the host's ledger gives it. */
 async function beginPrepared<Result>(
@@ -30,6 +33,7 @@ async function beginPrepared<Result>(
   parent: LiveTask | undefined,
   begin: (call: CheckedCall) => Promise<Result>,
 ): Promise<Result> {
+  if (checked.taskId !== undefined) return begin(checked)
   const taskId = await prepare(checked.spec, parent?.taskId)
   return begin(taskId === undefined ? checked : { ...checked, taskId })
 }
@@ -120,4 +124,30 @@ function beginUnlessAborted<Result>(
   const aborted = checked.signal?.aborted === true ? checked.signal : checked.cancelSignal
   if (aborted?.aborted === true) return Promise.reject(aborted.reason as Error)
   return begin(checked, parent)
+}
+
+/** Begins a call below a task that runs in another process: that adopts it first. */
+export function beginBelow<Result>(
+  { runtime, store, prepare, createId }: BeginParts,
+  above: StoredRecord,
+  begin: Begin<Result>,
+): Begin<Result> {
+  const { orders } = runtime.membership
+  return async (checked) => {
+    const { spec } = checked
+    const taskId = (await prepare?.(spec, above.taskId)) ?? createId()
+    const adoption = { childId: taskId, tool: spec.tool, onParentEnd: spec.policy.onParentEnd }
+    const outcome = await orders?.send(above, { verb: 'adopt', ...adoption })
+    if (outcome?.kind !== 'done') throw new ParentStoppingError(above.taskId)
+    // The parent waits for its record.
+    const call = { ...checked, taskId, above: outcome.value as RemoteParent, spec: { ...spec, durable: true } }
+    try {
+      return await begin(call, undefined)
+    } finally {
+      // It was refused, or has a twin.
+      if (!runtime.supervisor.live.has(taskId) && (await store.read(taskId)) === undefined) {
+        await orders?.send(above, { verb: 'disown', childId: taskId })
+      }
+    }
+  }
 }

@@ -17,9 +17,10 @@ import type { BudgetRequest } from '../machines/policies/budget.ts'
 import { ON_BUSY } from '../machines/policies/busy-key.ts'
 import type { Correlation } from '../machines/policies/lineage.ts'
 import type { Channel } from './ports/channel.ts'
+import type { StoredRecord } from './ports/task-record.ts'
 import type { KeyFunction } from './ports/tool.ts'
 import { decodeFrozen, encodeJson } from './runtime/values/json.ts'
-import type { AttemptPolicy, LiveTask, TaskSpec } from './runtime/live-task.ts'
+import type { AttemptPolicy, LiveTask, RemoteParent, TaskSpec } from './runtime/live-task.ts'
 import { fitTo } from './schema.ts'
 import { checkCallPolicy, resolveTool, type CheckedPolicy, type ResolvedTool } from './tool.ts'
 
@@ -55,6 +56,8 @@ export interface CallPlace {
   readonly conversation: string | undefined
   readonly origin: string | undefined
   readonly parent: LiveTask | undefined
+  /** The parent, where that runs in another process. */
+  readonly above?: StoredRecord | undefined
   /** Where calls from places just like this one find what they ask for; absent when there are no others. */
   readonly plainSpecs: PlainSpecs | undefined
 }
@@ -80,6 +83,8 @@ export interface CheckedCall {
   readonly inputJson: string | undefined
   /** Given by the host's ledger; absent when nobody has given one. */
   readonly taskId?: string
+  /** Its parent, which has adopted it in another process. */
+  readonly above?: RemoteParent
   readonly signal: AbortSignal | undefined
   readonly cancelSignal: AbortSignal | undefined
 }
@@ -207,6 +212,7 @@ function toSpec(
     dedupe: undefined,
     targets: explicit ?? fallbackTargets(place, defaults),
     hasExplicitTarget: explicit !== undefined && explicit.length > 0,
+    shadowOf: undefined,
   }
 }
 
@@ -311,8 +317,8 @@ function toInlineMs(background: ResolvedTool['policy']['background'], inlineMs: 
 }
 
 /** Only roots deliver to where the conversation came from, or to the defaults. */
-function fallbackTargets({ parent, origin }: CallPlace, { deliverTo }: CallDefaults): readonly string[] {
-  if (parent !== undefined) return NO_TARGETS
+function fallbackTargets({ parent, above, origin }: CallPlace, { deliverTo }: CallDefaults): readonly string[] {
+  if (parent !== undefined || above !== undefined) return NO_TARGETS
   return origin === undefined ? deliverTo : Object.freeze([origin])
 }
 

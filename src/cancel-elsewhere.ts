@@ -1,11 +1,10 @@
 /** Cancels what other processes run: the topmost tasks of an owner, each by an order to the node that runs it. */
-import type { StopCause, TaskStatus } from '../machines/vocabulary.ts'
+import { LIVE_STATUSES, type StopCause } from '../machines/vocabulary.ts'
 import type { CancelReport } from './ports/task-handle.ts'
 import type { StoredRecord } from './ports/task-record.ts'
 import type { ListQuery, TaskStore } from './ports/task-store.ts'
 import type { Orders } from './runtime/cluster/orders.ts'
 
-const LIVE: readonly TaskStatus[] = ['queued', 'running', 'waiting', 'retrying', 'finishing', 'stopping']
 const PAGE = 500
 
 export async function cancelElsewhere(
@@ -15,7 +14,7 @@ export async function cancelElsewhere(
 ): Promise<Promise<CancelReport>[]> {
   const elsewhere = new Map<string, StoredRecord>()
   for (let after: number | undefined = 0; after !== undefined;) {
-    const page = await store.list({ ...query, status: LIVE, limit: PAGE, after })
+    const page = await store.list({ ...query, status: LIVE_STATUSES, limit: PAGE, after })
     for (const record of page.records) if (orders.isElsewhere(record)) elsewhere.set(record.taskId, record)
     after = page.next
   }

@@ -12,6 +12,7 @@ import type { TaskStore } from './ports/task-store.ts'
 import { readHealth, type Health } from './health.ts'
 import { checkCancelOptions, checkStreamOptions, toListQuery } from './queries.ts'
 import { toStoredRecord } from './runtime/stored-record.ts'
+import { isNoShadow } from './runtime/live-task.ts'
 import type { Projector } from './runtime/projector.ts'
 import type { TaskRuntime } from './runtime/task-runtime.ts'
 import type { ListFilter, StreamFilter, TaskPage } from './ports/session.ts'
@@ -90,7 +91,9 @@ export function createOperator(parts: {
 
     get live$() {
       return streams.observeLive(undefined, () =>
-        [...runtime.supervisor.live.values()].map((task) => view(task.log?.committed ?? toStoredRecord(task, 0))),
+        [...runtime.supervisor.live.values()]
+          .filter(isNoShadow)
+          .map((task) => view(task.log?.committed ?? toStoredRecord(task, 0))),
       )
     },
 

@@ -53,5 +53,6 @@ function toSpec(record: StoredRecord, tool: ResolvedTool, maxInterruptions: numb
     dedupe: dedupeKey === undefined || inputDigest === undefined ? undefined : { key: dedupeKey, digest: inputDigest },
     targets,
     hasExplicitTarget: targets.length > 0,
+    shadowOf: undefined,
   })
 }

@@ -7,8 +7,8 @@
  * 3. No verb reaches a task except through `findLive`, `findStored` or a list bound to the owner.
  */
 import { isFinalStatus, type StopCause } from '../machines/vocabulary.ts'
-import { beginRun, beginSpawn, launch, type BeginParts } from './begin-call.ts'
-import { createPlainSpecs, type CallDefaults, type CallPlace, type PlainSpecs } from './call-spec.ts'
+import { beginBelow, beginRun, beginSpawn, launch, type Begin, type BeginParts } from './begin-call.ts'
+import { createPlainSpecs, type Call, type CallDefaults, type CallPlace, type PlainSpecs } from './call-spec.ts'
 import { requireTarget } from './delivery/targets.ts'
 import {
   isTaskError,
@@ -30,7 +30,7 @@ import type { CancelReport, Ticket } from './ports/task-handle.ts'
 import type { StoredRecord, TaskRecord } from './ports/task-record.ts'
 import type { Session, SessionOptions, StreamFilter } from './ports/session.ts'
 import type { TaskStore } from './ports/task-store.ts'
-import type { LiveTask, TaskSpec } from './runtime/live-task.ts'
+import { isNoShadow, type LiveTask, type TaskSpec } from './runtime/live-task.ts'
 import type { Redirects } from './runtime/redirects.ts'
 import { toStoredRecord } from './runtime/stored-record.ts'
 import { topTasks } from './runtime/task-runtime.ts'
@@ -47,6 +47,7 @@ export interface SessionParts extends BeginParts {
 }
 
 const MAX_CONVERSATION_CHARS = 256
+const MAX_ID_CHARS = 256
 
 export function createSession(
   parts: SessionParts,
@@ -64,6 +65,7 @@ export function createSession(
     given.conversation === undefined ? undefined : checkText('conversation', given.conversation, MAX_CONVERSATION_CHARS)
   const origin = given.origin === undefined ? undefined : requireTarget(given.origin, defaults.channels)
 
+  const parentId = given.parentId === undefined ? undefined : checkText('parentId', given.parentId, MAX_ID_CHARS)
   const plainSpecs = createPlainSpecs()
 
   const findLive = (taskId: unknown): LiveTask | undefined => {
@@ -151,6 +153,19 @@ export function createSession(
 
   const begin = { run: beginRun(parts, () => session), spawn: beginSpawn(parts, () => session) }
 
+  const start = <Result>(call: Call, beginCall: Begin<Result>): Promise<Result> =>
+    parentId === undefined ? launch(parts, call, here, beginCall) : startBelow(parentId, call, beginCall)
+
+  const startBelow = async <Result>(above: string, call: Call, beginCall: Begin<Result>): Promise<Result> => {
+    const live = findOpen(above)
+    if (live !== undefined)
+      return launch(parts, call, () => ({ ...outside, parent: live, plainSpecs: undefined }), beginCall)
+    const record = await requireNotHere(above)
+    if (isFinalStatus(record.status)) throw new ParentStoppingError(above)
+    const there = { ...outside, above: record, plainSpecs: undefined }
+    return launch(parts, call, () => there, beginBelow(parts, record, beginCall))
+  }
+
   const verbs = createInboxVerbs({
     runtime,
     owner,
@@ -163,10 +178,10 @@ export function createSession(
     owner,
 
     run: ((tool: unknown, input: unknown, options: unknown) =>
-      launch(parts, { kind: 'run', tool, input, options }, here, begin.run)) as Session['run'],
+      start({ kind: 'run', tool, input, options }, begin.run)) as Session['run'],
 
     spawn: ((tool: unknown, input: unknown, options: unknown) =>
-      launch(parts, { kind: 'spawn', tool, input, options }, here, begin.spawn)) as Session['spawn'],
+      start({ kind: 'spawn', tool, input, options }, begin.spawn)) as Session['spawn'],
 
     async get(taskId) {
       const live = findLive(taskId)
@@ -284,7 +299,9 @@ export function createSession(
         const node = runtime.tree.findOwner(owner)
         return node === undefined
           ? []
-          : descendantsOf(node).map((task) => view(task.log?.committed ?? toStoredRecord(task, 0)))
+          : descendantsOf(node)
+              .filter(isNoShadow)
+              .map((task) => view(task.log?.committed ?? toStoredRecord(task, 0)))
       })
     },
 

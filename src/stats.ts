@@ -21,7 +21,7 @@ export async function readStats(store: TaskStore, tree: TreeIndex, owner: string
   for (const node of nodes) {
     if (node === undefined) continue
     for (const task of descendantsOf(node)) {
-      if (task.log?.committed !== undefined) continue
+      if (task.log?.committed !== undefined || task.spec.shadowOf !== undefined) continue
       const status = statusOf(task)
       byStatus[status] = (byStatus[status] ?? 0) + 1
     }

@@ -1,7 +1,8 @@
 /** Where a task is: it runs here, it runs in another process, or it has ended. */
 import { isFinalStatus } from '../machines/vocabulary.ts'
 import type { StoredRecord } from './ports/task-record.ts'
-import type { Orders, TaskOrder } from './runtime/cluster/orders.ts'
+import type { Orders } from './runtime/cluster/orders.ts'
+import type { TaskOrder } from './runtime/cluster/task-order.ts'
 import type { LiveTask } from './runtime/live-task.ts'
 
 /** What is done to a task, wherever it is. */

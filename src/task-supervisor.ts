@@ -273,7 +273,15 @@ export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskS
   })
 
   const defaults: CallDefaults = { settings, channels, deliverTo, tools }
-  const parts = { runtime, store, streams, redirects, defaults, prepare: createPrepareTask(projection, store) }
+  const parts = {
+    runtime,
+    store,
+    streams,
+    redirects,
+    defaults,
+    prepare: createPrepareTask(projection, store),
+    createId,
+  }
   const door: TaskDoor = createDoor(parts)
   const shutDown = createShutdown({
     runtime,
@@ -311,7 +319,7 @@ export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskS
     ...describe({
       start: open,
       session(given: SessionOptions) {
-        const checked = checkOptionNames('options', given, ['owner', 'origin', 'conversation'])
+        const checked = checkOptionNames('options', given, ['owner', 'origin', 'conversation', 'parentId'])
         return createSession(parts, { owner: checkOwner(checked['owner']), options: given })
       },
       operator: createOperator({ runtime, store, streams, isOpen, projector }),

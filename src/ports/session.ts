@@ -61,6 +61,11 @@ export interface SessionOptions {
   readonly origin?: string
   /** The conversation that tasks of this session belong to. */
   readonly conversation?: string
+  /**
+   * A task of this owner, in this process or another one: what the session starts becomes a child of it. For a sub-agent
+   * that works elsewhere than the agent which has asked for it. Such calls are tasks of record.
+   */
+  readonly parentId?: string
 }
 
 /** A page of tasks, oldest first. */

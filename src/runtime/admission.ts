@@ -16,7 +16,7 @@ import type { Claim } from '../ports/task-store.ts'
 import type { Journal } from './journal.ts'
 import type { Keys } from './turns/keys.ts'
 import { budgetExceeded, findShortBudget, type Budgets } from './budgets.ts'
-import { createLiveTask, rareOf, statusOf, type LiveTask, type TaskSpec } from './live-task.ts'
+import { createLiveTask, rareOf, statusOf, type LiveTask, type RemoteParent, type TaskSpec } from './live-task.ts'
 import type { SupervisorActor } from './supervisor-actor.ts'
 import type { TreeIndex } from './tree-index.ts'
 import type { Turns } from './turns/turns.ts'
@@ -39,6 +39,7 @@ export interface Admission {
       readonly input: unknown
       readonly inputJson: string | undefined
       readonly taskId?: string
+      readonly above?: RemoteParent
     },
     parent: LiveTask | undefined,
     caller: CallerState,
@@ -78,11 +79,12 @@ export function createAdmission(parts: {
   }
 
   return {
-    create({ spec, input, inputJson, taskId = parts.createId() }, parent, caller) {
+    create({ spec, input, inputJson, taskId = parts.createId(), above }, parent, caller) {
       if (supervisor.live.has(taskId)) throw idTaken(taskId)
-      const lineage = decideLineage(taskId, parent, spec.correlation)
+      const lineage = decideLineage(taskId, parent ?? above, spec.correlation)
       const runId = lineage.correlation?.runId
-      const waitsFor = turns.wouldWaitFor(spec, parent)
+      const isShadow = spec.shadowOf !== undefined
+      const waitsFor = isShadow ? undefined : turns.wouldWaitFor(spec, parent)
       const queuedBefore = waitsFor === undefined ? undefined : turns.queuedCount()
       const isOverdraft =
         queuedBefore !== undefined &&
@@ -125,7 +127,8 @@ export function createAdmission(parts: {
       }
       tree.link(task)
       supervisor.register(task)
-      turns.enter(task, isOverdraft)
+      // Its slot is in the process that runs it.
+      if (!isShadow) turns.enter(task, isOverdraft)
       budgets.enter(task, parent)
       return task
     },

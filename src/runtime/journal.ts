@@ -110,7 +110,8 @@ export function createJournal(parts: {
   const committed = createPipe<Commit>()
   appended.items$.subscribe((pending) => writer.write(pending))
 
-  const isWatched = (task: LiveTask): boolean => hub.isWatched(task.taskId, task.spec.owner)
+  const isWatched = (task: LiveTask): boolean =>
+    task.spec.shadowOf === undefined && hub.isWatched(task.taskId, task.spec.owner)
 
   const number = <Type extends TaskEventType>(task: LiveTask, type: Type, data: TaskEventData[Type]): StoredEvent => {
     task.lastSeq += 1

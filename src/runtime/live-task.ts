@@ -11,7 +11,7 @@ import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { ActorRefFrom } from 'xstate'
 import type { OnBusy } from '../../machines/policies/busy-key.ts'
 import type { BudgetAmounts, BudgetGrant, BudgetRequest } from '../../machines/policies/budget.ts'
-import type { Correlation } from '../../machines/policies/lineage.ts'
+import type { Correlation, Lineage } from '../../machines/policies/lineage.ts'
 import type { QuestionState } from '../../machines/policies/questions.ts'
 import type { RestartIntensity } from '../../machines/policies/restarts.ts'
 import type { ExhaustedLimit } from '../../machines/policies/retry.ts'
@@ -80,6 +80,15 @@ export interface TaskSpec {
   /** Where the result goes if nobody redirects it. */
   readonly targets: readonly string[]
   readonly hasExplicitTarget: boolean
+  /** The task only stands for this one, which runs in another process. */
+  readonly shadowOf: string | undefined
+}
+
+/** A parent that runs in another process, as its child knows it. */
+export interface RemoteParent extends Lineage {
+  readonly taskId: string
+  /** Of the parent when it adopted the child. */
+  readonly epoch: number
 }
 
 /** The concurrency key a task asks for before it starts. */
@@ -488,4 +497,9 @@ export function hasEnded(task: LiveTask): boolean {
 /** The task above, if it still owns this one. */
 export function parentOf(task: LiveTask): LiveTask | undefined {
   return task.above.kind === 'task' ? (task.above as LiveTask) : undefined
+}
+
+/** Whether it runs here, instead of standing for one that does not. */
+export function isNoShadow({ spec }: LiveTask): boolean {
+  return spec.shadowOf === undefined
 }

@@ -21,12 +21,21 @@ import { inItsContext, type Ambient } from './ambient.ts'
 import { createBudgets } from './budgets.ts'
 import { createLetGo } from './cluster/let-go.ts'
 import { createMembership, type Membership } from './cluster/membership.ts'
-import type { TaskOrder } from './cluster/orders.ts'
+import type { TaskOrder } from './cluster/task-order.ts'
 import { createRecovery } from './cluster/recovery.ts'
 import { createRevive } from './cluster/revival.ts'
+import { createShadows } from './cluster/shadows.ts'
 import type { Counters } from './counters.ts'
 import { createJournal, isFinalCommit, type Journal } from './journal.ts'
-import { isAttached, statusOf, type Caller, type LiveTask, type TaskSpec, type TreeNode } from './live-task.ts'
+import {
+  isAttached,
+  statusOf,
+  type Caller,
+  type LiveTask,
+  type RemoteParent,
+  type TaskSpec,
+  type TreeNode,
+} from './live-task.ts'
 import { createIdle, type Idle } from './idle.ts'
 import { createInboxes } from './messages/inboxes.ts'
 import { createKeys } from './turns/keys.ts'
@@ -60,6 +69,8 @@ export interface RuntimeCall extends CallSignals {
   readonly inputJson: string | undefined
   /** The id it has already. */
   readonly taskId?: string
+  /** Its parent, which has adopted it in another process. */
+  readonly above?: RemoteParent
 }
 
 interface CallSignals {
@@ -243,6 +254,10 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     counters,
     journal,
     nodeId: () => membership.nodeId(),
+    stopElsewhere: (record, cause) => {
+      if (membership.orders?.isElsewhere(record) !== true) return
+      membership.orders.send(record, { verb: 'cancel', cause }).catch(parts.reportError)
+    },
     hasRoom: () => supervisor.phase() === 'accepting' && supervisor.live.size < settings.limits.maxLive,
     recall: parts.recall,
     revive: createRevive({
@@ -295,6 +310,20 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     if (isFinalCommit(commit)) retention.noteEnd()
   })
 
+  const shadows = createShadows({
+    ...parts,
+    waits,
+    orders: () => membership.orders,
+    startBelow: (spec, parent) => {
+      const shadow = admission.create({ spec, input: undefined, inputJson: undefined }, parent, 'attached')
+      promote(parent)
+      starts.push(() => actors.start(shadow))
+    },
+    stop: (task, cause) => {
+      stopping.accept({ roots: [task], cause, rootEvent: 'task.cancel' })
+    },
+  })
+
   const promote = (task: LiveTask): void => {
     if (task.log !== undefined) return
     journal.promote(task)
@@ -311,6 +340,7 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
   const create = (call: RuntimeCall, parent: LiveTask | undefined, caller: LiveTask['lastCaller']): LiveTask => {
     const task = admission.create(call, parent, caller)
     if (parent !== undefined) promote(parent)
+    if (call.above !== undefined) shadows.follow(task, call.above)
     return task
   }
 
@@ -346,7 +376,10 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     } else await whenAllEnded(roots)
     return {
       count: members.length,
-      tasks: members.map((task) => ({ taskId: task.taskId, status: task.finalStatus ?? statusOf(task) })),
+      tasks: members.map((task) => ({
+        taskId: task.spec.shadowOf ?? task.taskId,
+        status: task.finalStatus ?? statusOf(task),
+      })),
     }
   }
 
@@ -363,6 +396,10 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
         return actors.questions.answer(task, order)
       case 'background':
         return background(task)
+      case 'adopt':
+        return shadows.adopt(task, order)
+      case 'disown':
+        return shadows.disown(task, order.childId)
     }
   }
 

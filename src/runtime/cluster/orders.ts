@@ -9,7 +9,7 @@
  * 2. Hints make it fast. Without them every side looks every `RECONCILE_MS`.
  * 3. Whoever sent an order is answered, also when the node dies: by whoever takes the task over, or by its end.
  */
-import { isFinalStatus, type StopCause } from '../../../machines/vocabulary.ts'
+import { isFinalStatus } from '../../../machines/vocabulary.ts'
 import { TaskError, TaskNotFoundError } from '../../errors.ts'
 import { RECONCILE_MS } from '../../events/news.ts'
 import type { ClusterStore, Order } from '../../ports/cluster-store.ts'
@@ -17,20 +17,12 @@ import type { Clock } from '../../ports/clock.ts'
 import type { Deadlines, Moment } from '../../ports/deadlines.ts'
 import type { IdSource } from '../../ports/id-source.ts'
 import type { Logger } from '../../ports/logger.ts'
-import type { MessageSender } from '../../ports/message.ts'
 import type { StoredRecord } from '../../ports/task-record.ts'
 import type { TaskStore } from '../../ports/task-store.ts'
 import type { Counters } from '../counters.ts'
 import type { LiveTask } from '../live-task.ts'
+import type { TaskOrder } from './task-order.ts'
 import { fromReplyJson, toReplyJson, type OrderReply } from './order-reply.ts'
-
-/** What can be done to a task from another process. */
-export type TaskOrder =
-  | { readonly verb: 'cancel'; readonly cause: StopCause }
-  | { readonly verb: 'redirect'; readonly target: string }
-  | { readonly verb: 'send'; readonly message: unknown; readonly from: MessageSender }
-  | { readonly verb: 'answer'; readonly key: string; readonly value: unknown; readonly actor: string }
-  | { readonly verb: 'background' }
 
 /** What came of an order. `ended`: the task was final before anybody could do it. */
 export type OrderOutcome =

@@ -7,7 +7,7 @@
  * 3. A task that nobody asked to run again never does.
  */
 import { decideRecovery, type RecoveryDecision } from '../../../machines/policies/recovery.ts'
-import { isFinalStatus, type StopCause, type TaskFailure } from '../../../machines/vocabulary.ts'
+import { isFinalStatus, LIVE_STATUSES, type StopCause, type TaskFailure } from '../../../machines/vocabulary.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { IdSource } from '../../ports/id-source.ts'
 import type { StoredEvent, TaskEventData } from '../../ports/task-event.ts'
@@ -36,6 +36,7 @@ export interface Revival {
 export type Recover = (orphan: StoredRecord, diedAt: number) => Promise<'done' | 'left'>
 
 const EVENTS_PER_READ = 500
+const CHILDREN_PER_READ = 100
 const NONE: readonly never[] = Object.freeze([])
 
 export function createRecovery(parts: {
@@ -45,6 +46,8 @@ export function createRecovery(parts: {
   readonly counters: Counters
   readonly journal: Journal
   readonly nodeId: () => string | undefined
+  /** Stops a task that another process runs. */
+  readonly stopElsewhere: (record: StoredRecord, cause: StopCause) => void
   /** Whether one more task may live here. */
   readonly hasRoom: () => boolean
   /** The call of a task, as its tool is known here; nothing when it is not, or its input does not fit any more. */
@@ -56,6 +59,14 @@ export function createRecovery(parts: {
   const isOwned = async ({ parentId }: StoredRecord): Promise<boolean> => {
     const parent = parentId === undefined ? undefined : await store.read(parentId)
     return parent !== undefined && !isFinalStatus(parent.status)
+  }
+
+  /** Has children stopped that live in other processes. Until they have ended, nothing is decided about their parent. */
+  const stopChildren = async ({ taskId }: StoredRecord): Promise<boolean> => {
+    const { records } = await store.list({ parentId: taskId, status: LIVE_STATUSES, limit: CHILDREN_PER_READ })
+    const owned = records.filter(({ policy }) => policy.onParentEnd !== 'detach')
+    for (const child of owned) parts.stopElsewhere(child, { reason: 'parent', actor: taskId })
+    return owned.length > 0
   }
 
   const recallCall = async (record: StoredRecord): Promise<RecalledCall | undefined> => {
@@ -197,7 +208,7 @@ export function createRecovery(parts: {
       leftMs: leftMsOf(orphan, now),
       orphanedForMs: now - diedAt,
     })
-    if (decision.kind === 'leave') return 'left'
+    if (decision.kind === 'leave' || (await stopChildren(orphan))) return 'left'
     if (decision.kind === 'close') return close(orphan, decision.as)
     if (call === undefined || !parts.hasRoom()) return 'left'
     return decision.kind === 'resume' ? resume(orphan, call) : rerun(orphan, call, decision.delayMs)

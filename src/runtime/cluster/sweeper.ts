@@ -6,7 +6,7 @@
  *    others get the time to say that they live.
  * 3. What cannot be recovered just now is tried again at the next sweep. A dead node is forgotten when nothing names it.
  */
-import type { TaskStatus } from '../../../machines/vocabulary.ts'
+import { LIVE_STATUSES } from '../../../machines/vocabulary.ts'
 import type { ClusterStore } from '../../ports/cluster-store.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Deadlines, Moment } from '../../ports/deadlines.ts'
@@ -17,7 +17,6 @@ import type { Counters } from '../counters.ts'
 import type { ClusterNode } from './node.ts'
 import type { Recover } from './recovery.ts'
 
-const LIVE: readonly TaskStatus[] = ['queued', 'running', 'waiting', 'retrying', 'finishing', 'stopping']
 const PAGE = 500
 /** So many at a time: enough for a store to group their commits. */
 const AT_ONCE = 100
@@ -105,7 +104,7 @@ async function findOrphans(
   isLive: (taskId: string) => boolean,
 ): Promise<StoredRecord[]> {
   const orphans: StoredRecord[] = []
-  const query = { status: LIVE, limit: PAGE, ...(node === undefined ? {} : { node }) }
+  const query = { status: LIVE_STATUSES, limit: PAGE, ...(node === undefined ? {} : { node }) }
   for (let after: number | undefined = 0; after !== undefined;) {
     const page = await store.list({ ...query, after })
     for (const record of page.records) if (!isLive(record.taskId)) orphans.push(record)
