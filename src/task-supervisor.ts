@@ -127,6 +127,7 @@ const STORE_METHODS = [
   'claimedBy',
   'readAttachment',
   'readOutbox',
+  'readPending',
   'settleDelivery',
   'prune',
   'close',
@@ -230,6 +231,7 @@ export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskS
     inspect,
     door: () => door,
     news,
+    deliver: (record, entries) => deliveries.take(record, entries),
     recall: createRecall(tools),
     reportError,
   })

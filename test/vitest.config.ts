@@ -28,6 +28,8 @@ export default defineConfig({
     execArgv,
     setupFiles: ['test/support/strict-process.ts'],
     testTimeout: 15_000,
+    // Some build the programs that they run as processes of their own.
+    hookTimeout: 60_000,
     reporters: ['default', createTallyReporter(process.env['TEST_TALLY_FILE'])],
     projects: [
       {

@@ -111,6 +111,7 @@ export function fileStore(path: string): TaskStore {
     claimedBy: async (claim) => opened().then(() => kept.claimedBy(claim)),
     readAttachment: async (taskId, kind) => opened().then(() => kept.readAttachment(taskId, kind)),
     readOutbox: async (taskId) => opened().then(() => kept.readOutbox(taskId)),
+    readPending: async (query) => opened().then(() => kept.readPending(query)),
     close: () =>
       inTurn(async () => {
         await file?.close()

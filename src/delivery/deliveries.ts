@@ -3,7 +3,8 @@
  *
  * 1. A delivery is pending from the commit of the task's end on, and then delivered or failed; `settleDelivery` keeps it.
  * 2. A channel that throws, rejects or does not answer within `SEND_LIMIT_MS` fails its own delivery alone.
- * 3. What is on its way at `stop` gets its signal and stays pending. What the store still answers later is sent as ever.
+ * 3. What is on its way already is not sent again meanwhile.
+ * 4. What is on its way at `stop` gets its signal and stays pending. What the store still answers later is sent as ever.
  */
 import { messageOf } from '../errors.ts'
 import { partOf } from '../kept-text.ts'
@@ -39,6 +40,7 @@ export function createDeliveries(parts: {
 }): Deliveries {
   const { channels, store, clock, deadlines, logger } = parts
   const underWay = new Map<Promise<void>, AbortController>()
+  const ids = new Set<string>()
   const stopped = new Error('the supervisor has stopped')
 
   const send = async (record: StoredRecord, entry: OutboxEntry, controller: AbortController): Promise<void> => {
@@ -88,9 +90,14 @@ export function createDeliveries(parts: {
   return {
     take(record, entries) {
       for (const entry of entries) {
+        if (ids.has(entry.deliveryId)) continue
+        ids.add(entry.deliveryId)
         parts.runOutside(() => {
           const controller = new AbortController()
-          const delivery = deliver(record, entry, controller).finally(() => underWay.delete(delivery))
+          const delivery = deliver(record, entry, controller).finally(() => {
+            underWay.delete(delivery)
+            ids.delete(entry.deliveryId)
+          })
           underWay.set(delivery, controller)
         })
       }

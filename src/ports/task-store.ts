@@ -145,6 +145,8 @@ export interface TaskStore {
   claimedBy(claim: Claim): Awaitable<string | undefined>
   readAttachment(taskId: string, kind: AttachmentKind): Awaitable<string | undefined>
   readOutbox(taskId: string): Awaitable<readonly OutboxEntry[]>
+  /** Deliveries that have no outcome, of all owners, by their ids. `after`: the id of the last one of the page before. */
+  readPending(read: { readonly after?: string; readonly limit: number }): Awaitable<readonly OutboxEntry[]>
   settleDelivery(entry: OutboxEntry): Awaitable<void>
   /**
    * Drops finished tasks beyond the limits, oldest first, with all that is kept of them, at most `maxEvicted` of them. Says how many

@@ -15,13 +15,15 @@ import type { Clock } from '../ports/clock.ts'
 import type { Deadlines } from '../ports/deadlines.ts'
 import type { IdSource } from '../ports/id-source.ts'
 import type { Logger } from '../ports/logger.ts'
-import type { TaskStore } from '../ports/task-store.ts'
+import type { StoredRecord } from '../ports/task-record.ts'
+import type { OutboxEntry, TaskStore } from '../ports/task-store.ts'
 import { createAdmission, type AdmissionAnswers } from './admission.ts'
 import { inItsContext, type Ambient } from './ambient.ts'
 import { createBudgets } from './budgets.ts'
 import { createLetGo } from './cluster/let-go.ts'
 import { createMembership, type Membership } from './cluster/membership.ts'
 import type { TaskOrder } from './cluster/task-order.ts'
+import { createDeliverOverdue } from './cluster/overdue.ts'
 import { createRecovery } from './cluster/recovery.ts'
 import { createRevive } from './cluster/revival.ts'
 import { createShadows } from './cluster/shadows.ts'
@@ -139,6 +141,7 @@ export interface RuntimeParts {
   readonly inspect: Inspector | undefined
   readonly door: () => TaskDoor
   readonly news: News
+  readonly deliver: (record: StoredRecord, entries: readonly OutboxEntry[]) => void
   readonly recall: Parameters<typeof createRecovery>[0]['recall']
   readonly reportError: (error: unknown) => void
 }
@@ -277,6 +280,7 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     leaseMs: settings.leaseMs,
     live: supervisor.live,
     recover,
+    deliverOverdue: createDeliverOverdue({ store, nodeId: () => membership.nodeId(), deliver: parts.deliver }),
     letGo: () => letGo,
     carryOut: (task, order) => carryOut(task, order),
   })

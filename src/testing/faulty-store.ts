@@ -39,6 +39,7 @@ const READS = new Set([
   'claimedBy',
   'readAttachment',
   'readOutbox',
+  'readPending',
   'readOrders',
   'readReply',
 ])

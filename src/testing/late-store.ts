@@ -65,6 +65,7 @@ export function lateStore(inner: TaskStore, random01: () => number): LateStore {
     claimedBy: (claim) => late(() => inner.claimedBy(claim)),
     readAttachment: (taskId, kind) => late(() => inner.readAttachment(taskId, kind)),
     readOutbox: (taskId) => late(() => inner.readOutbox(taskId)),
+    readPending: (read) => late(() => inner.readPending(read)),
     settleDelivery: (entry) => late(() => inner.settleDelivery(entry)),
     prune: (limits) => late(() => inner.prune(limits)),
     close: () => late(() => inner.close()),

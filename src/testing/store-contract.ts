@@ -278,6 +278,36 @@ export const STORE_CONTRACT: readonly StoreContractCase[] = [
     assert.deepEqual(await store.readOutbox('b'), [])
   }),
 
+  contract(
+    'deliveries without an outcome are read by their ids, until they have one or their task is dropped',
+    async (store) => {
+      const entry = (taskId: string, deliveryId: string): OutboxEntry => ({
+        deliveryId,
+        taskId,
+        owner: taskId === 'x' ? 'bob' : 'ann',
+        target: 'log:1',
+        requestedAt: BASE_AT,
+        state: 'pending',
+      })
+      const end = (taskId: string): StoredRecord => recordOf(taskId, { status: 'completed', endedAt: BASE_AT })
+      await commit(store, commitOf(end('a'), { outbox: [entry('a', 'd4'), entry('a', 'd1')] }))
+      await commit(store, commitOf({ ...end('x'), owner: 'bob' }, { outbox: [entry('x', 'd3')] }))
+      await commit(store, commitOf(recordOf('b'), { outbox: [entry('b', 'd2')] }))
+      const ids = async (read: Parameters<TaskStore['readPending']>[0]): Promise<string[]> =>
+        (await store.readPending(read)).map(({ deliveryId }) => deliveryId)
+      assert.deepEqual(await ids({ limit: 10 }), ['d1', 'd2', 'd3', 'd4'])
+      assert.deepEqual(await ids({ limit: 2 }), ['d1', 'd2'])
+      assert.deepEqual(await ids({ limit: 2, after: 'd2' }), ['d3', 'd4'])
+      assert.deepEqual(await ids({ limit: 2, after: 'd4' }), [])
+      assert.deepEqual((await store.readPending({ limit: 1, after: 'd2' }))[0], entry('x', 'd3'))
+      await store.settleDelivery({ ...entry('a', 'd1'), state: 'delivered', settledAt: BASE_AT + 1 })
+      await store.settleDelivery({ ...entry('x', 'd3'), state: 'failed', settledAt: BASE_AT + 1, error: 'no' })
+      assert.deepEqual(await ids({ limit: 10 }), ['d2', 'd4'])
+      await store.prune({ ...POLICY, now: BASE_AT + 9_000 })
+      assert.deepEqual(await ids({ limit: 10 }), ['d2'])
+    },
+  ),
+
   contract('pruning drops the oldest results until what is left is small enough', async (store) => {
     for (let index = 0; index < 3; index += 1) {
       const end = { status: 'completed', endedAt: BASE_AT + index, resultJson: '"…"', resultBytes: 400 } as const

@@ -63,6 +63,8 @@ const NONE: readonly never[] = Object.freeze([])
 export function memoryStore(options: { readonly shared?: boolean } = {}): TaskStore {
   const cluster = options.shared === true ? createMemoryCluster((node) => hasLiveTasks(node)) : undefined
   const attachments = new Map<string, readonly Attachment[]>()
+  /** By their ids. */
+  const pending = new Map<string, OutboxEntry>()
   const rows = new Map<string, Row>()
   const owners = new Map<string, Owner>()
   const all: Owner = createOwner()
@@ -165,6 +167,7 @@ export function memoryStore(options: { readonly shared?: boolean } = {}): TaskSt
     rows.delete(row.record.taskId)
     for (const claim of row.claims) claims.delete(keyOf(claim))
     attachments.delete(row.record.taskId)
+    for (const { deliveryId } of row.outbox) pending.delete(deliveryId)
   }
 
   const hasLiveTasks = (node: string): boolean => {
@@ -234,6 +237,7 @@ export function memoryStore(options: { readonly shared?: boolean } = {}): TaskSt
     appendEvents(row, owner, change.events)
     trim(row, owner, change.trimTo)
     if (change.outbox.length > 0) row.outbox = [...row.outbox, ...change.outbox]
+    for (const entry of change.outbox) if (entry.state === 'pending') pending.set(entry.deliveryId, entry)
     if (change.attachments.length > 0) {
       attachments.set(record.taskId, [...(attachments.get(record.taskId) ?? []), ...change.attachments])
     }
@@ -280,9 +284,16 @@ export function memoryStore(options: { readonly shared?: boolean } = {}): TaskSt
     claimedBy: (claim) => claims.get(keyOf(claim)),
     readAttachment: (taskId, wanted) => attachments.get(taskId)?.find(({ kind }) => kind === wanted)?.json,
     readOutbox: (taskId) => rows.get(taskId)?.outbox ?? NONE,
+    readPending: ({ after = '', limit }) =>
+      [...pending.values()]
+        .filter(({ deliveryId }) => deliveryId > after)
+        .toSorted((a, b) => (a.deliveryId < b.deliveryId ? -1 : 1))
+        .slice(0, limit),
     settleDelivery(settled) {
       const row = rows.get(settled.taskId)
       if (row === undefined) return
+      if (settled.state === 'pending') pending.set(settled.deliveryId, settled)
+      else pending.delete(settled.deliveryId)
       row.outbox = row.outbox.map((entry) => (entry.deliveryId === settled.deliveryId ? settled : entry))
     },
     prune({ now, maxEvicted, ...policy }) {

@@ -12,7 +12,7 @@
 import { mustEvictOldest } from '../../../machines/policies/retention.ts'
 import { groupCommits } from '../../commit-groups.ts'
 import { isTaskError } from '../../errors.ts'
-import type { Commit, CommitReply, PruneReply, TaskStore } from '../../ports/task-store.ts'
+import type { Commit, CommitReply, OutboxEntry, PruneReply, TaskStore } from '../../ports/task-store.ts'
 import type { ClusterStore } from '../../ports/cluster-store.ts'
 import { appendCommitArguments, toCommitReply } from './commit-arguments.ts'
 import { createConnection, type RedisCall } from './connection.ts'
@@ -27,7 +27,7 @@ import { createRedisCluster } from './redis-cluster.ts'
 import { unavailable } from './redis-errors.ts'
 import { checkRedisOptions, type RedisStoreOptions } from './redis-options.ts'
 import { COMMIT_SCRIPT } from './scripts/commit-script.ts'
-import { EVICT_SCRIPT, OLDEST_SCRIPT, SETTLE_SCRIPT } from './scripts/retention-scripts.ts'
+import { EVICT_SCRIPT, OLDEST_SCRIPT, PENDING_SCRIPT, SETTLE_SCRIPT } from './scripts/retention-scripts.ts'
 import { runScript } from './scripts/script.ts'
 
 /** How many calls with commits are on their way at a time: the next ones are packed while the server works. */
@@ -183,8 +183,14 @@ export function redisStore(options: string | RedisStoreOptions = {}): RedisStore
       const json = await call('HGET', [`${keys.base}task:${toKeyPart(taskId)}`, `attached:${kind}`])
       return typeof json === 'string' ? json : undefined
     },
+    async readPending({ after, limit }) {
+      const args = [after === undefined ? '' : toKeyPart(after), limit]
+      const found = (await runScript(call, keys, PENDING_SCRIPT, args)) as readonly string[]
+      return found.map((json) => JSON.parse(json) as OutboxEntry)
+    },
     async settleDelivery(entry) {
-      const args = [toKeyPart(entry.taskId), toKeyPart(entry.deliveryId), JSON.stringify(entry)]
+      const { taskId, deliveryId, state } = entry
+      const args = [toKeyPart(taskId), toKeyPart(deliveryId), JSON.stringify(entry), state === 'pending' ? 1 : 0]
       await runScript(call, keys, SETTLE_SCRIPT, args)
     },
     prune,

@@ -1,6 +1,7 @@
 /** What a group of commits writes, as rows. */
 import { isFinalStatus } from '../../../machines/vocabulary.ts'
 import { isFreshEventType } from '../../ports/task-event.ts'
+import type { OutboxEntry } from '../../ports/task-store.ts'
 import type { BulkInsert, Row } from './bulk-insert.ts'
 import { isTrimmedAtOnce, type GroupState, type GroupWrites } from './commit-decision.ts'
 import { toKept, toKeptJson } from './kept-text.ts'
@@ -75,8 +76,15 @@ export const CLAIMS: BulkInsert = {
 
 export const OUTBOX: BulkInsert = {
   table: 'outbox',
-  columns: { task_id: 'text', delivery_id: 'text', version: 'whole', place: 'whole', json: 'text' },
-  onConflict: { key: ['task_id', 'delivery_id'], update: ['json'] },
+  columns: {
+    task_id: 'text',
+    delivery_id: 'text',
+    version: 'whole',
+    place: 'whole',
+    json: 'text',
+    pending_id: 'text',
+  },
+  onConflict: { key: ['task_id', 'delivery_id'], update: ['json', 'pending_id'] },
 }
 
 export const ATTACHMENTS: BulkInsert = {
@@ -146,7 +154,13 @@ export function toOutboxRows({ outbox }: GroupWrites): readonly Row[] {
     version,
     place,
     json: JSON.stringify(entry),
+    pending_id: toPendingId(entry),
   }))
+}
+
+/** What the index of deliveries without an outcome has of one. */
+export function toPendingId({ deliveryId, state }: OutboxEntry): string | null {
+  return state === 'pending' ? toKept(deliveryId) : null
 }
 
 export function toAttachmentRows({ attachments }: GroupWrites): readonly Row[] {

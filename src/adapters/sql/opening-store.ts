@@ -116,6 +116,7 @@ export function openingStore(parts: {
     claimedBy: (claim) => call(({ queries }) => queries.claimedBy(claim)),
     readAttachment: (taskId, kind) => call(({ queries }) => queries.readAttachment(taskId, kind)),
     readOutbox: (taskId) => call(({ queries }) => queries.readOutbox(taskId)),
+    readPending: (read) => call(({ queries }) => queries.readPending(read)),
     settleDelivery: (entry) => call(({ queries }) => queries.settleDelivery(entry)),
     prune: (limits) => call((store) => store.prune(limits)),
     close() {

@@ -13,6 +13,7 @@ import type {
 } from '../../ports/task-store.ts'
 import type { Counts } from './commit-decision.ts'
 import { digestOf } from './commit-writer.ts'
+import { toPendingId } from './group-rows.ts'
 import { fromKept, toKept } from './kept-text.ts'
 import { readLedger, readOwners } from './ledger.ts'
 import type { Database, SqlDialect } from './sql-dialect.ts'
@@ -32,6 +33,7 @@ export interface Queries {
   claimedBy(claim: Claim): Promise<string | undefined>
   readAttachment(taskId: string, kind: AttachmentKind): Promise<string | undefined>
   readOutbox(taskId: string): Promise<readonly OutboxEntry[]>
+  readPending(read: { readonly after?: string; readonly limit: number }): Promise<readonly OutboxEntry[]>
   settleDelivery(entry: OutboxEntry): Promise<void>
 }
 
@@ -144,10 +146,19 @@ export function createQueries(db: Database, dialect: SqlDialect): Queries {
       return rows.map(({ json }) => JSON.parse(json) as OutboxEntry)
     },
 
+    async readPending({ after, limit }) {
+      const pending = db.selectFrom('outbox').select('json').where('pending_id', 'is not', null)
+      const rows = await (after === undefined ? pending : pending.where('pending_id', '>', toKept(after)))
+        .orderBy('pending_id')
+        .limit(limit)
+        .execute()
+      return rows.map(({ json }) => JSON.parse(json) as OutboxEntry)
+    },
+
     async settleDelivery(entry) {
       await db
         .updateTable('outbox')
-        .set({ json: JSON.stringify(entry) })
+        .set({ json: JSON.stringify(entry), pending_id: toPendingId(entry) })
         .where('task_id', '=', toKept(entry.taskId))
         .where('delivery_id', '=', toKept(entry.deliveryId))
         .execute()

@@ -66,7 +66,14 @@ const TABLES: {
   },
   claims: { columns: { digest: 'text', kind: 'text', task_id: 'text' }, key: ['digest'] },
   outbox: {
-    columns: { task_id: 'text', delivery_id: 'text', version: 'whole', place: 'whole', json: 'text' },
+    columns: {
+      task_id: 'text',
+      delivery_id: 'text',
+      version: 'whole',
+      place: 'whole',
+      json: 'text',
+      pending_id: 'text?',
+    },
     key: ['task_id', 'delivery_id'],
   },
   attachments: { columns: { task_id: 'text', kind: 'text', json: 'text' }, key: ['task_id', 'kind'] },
@@ -97,6 +104,12 @@ interface Index {
 }
 
 const INDEXES: readonly Index[] = [
+  {
+    name: 'outbox_pending',
+    table: 'outbox',
+    columns: ['pending_id'],
+    where: { column: 'pending_id', is: 'not null' },
+  },
   { name: 'tasks_by_id', table: 'tasks', columns: ['task_id'], isUnique: true },
   { name: 'tasks_by_owner', table: 'tasks', columns: ['owner', 'place'] },
   { name: 'tasks_by_root', table: 'tasks', columns: ['root_id', 'place'] },

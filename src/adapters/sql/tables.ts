@@ -92,6 +92,8 @@ export interface OutboxRow {
   readonly version: number
   readonly place: number
   readonly json: string
+  /** The delivery, as long as it has no outcome. */
+  readonly pending_id: string | null
 }
 
 export interface AttachmentRow {

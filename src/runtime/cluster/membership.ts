@@ -15,6 +15,7 @@ import type { Counters } from '../counters.ts'
 import type { LiveTask } from '../live-task.ts'
 import type { LetGo } from './let-go.ts'
 import { createClusterNode } from './node.ts'
+import type { DeliverOverdue } from './overdue.ts'
 import { createOrders, type Orders } from './orders.ts'
 import type { TaskOrder } from './task-order.ts'
 import type { Recover } from './recovery.ts'
@@ -49,6 +50,7 @@ export interface MembershipParts {
   readonly leaseMs: number
   readonly live: ReadonlyMap<string, LiveTask>
   readonly recover: Recover
+  readonly deliverOverdue: DeliverOverdue
   readonly letGo: () => LetGo
   readonly carryOut: (task: LiveTask, order: TaskOrder) => Promise<unknown>
 }
@@ -58,12 +60,17 @@ export function createMembership(parts: MembershipParts): Membership {
   return cluster === undefined ? createSoleMembership(parts) : createNodeMembership(parts, cluster)
 }
 
-function createSoleMembership({ store, clock, logger, live, recover }: MembershipParts): Membership {
+function createSoleMembership({ store, clock, logger, live, recover, deliverOverdue }: MembershipParts): Membership {
   return {
     nodeId: () => undefined,
     join: async () => undefined,
     begin() {
-      recoverAbandoned(store, (taskId) => live.has(taskId), recover).catch((error: unknown) => {
+      const takeUp = async (): Promise<void> => {
+        // First what is owed: what is recovered owes anew, and sees to that itself.
+        await deliverOverdue(undefined)
+        await recoverAbandoned(store, (taskId) => live.has(taskId), recover)
+      }
+      takeUp().catch((error: unknown) => {
         logger.error({ error, at: clock.now() }, 'what an earlier process left could not be recovered')
       })
     },

@@ -71,6 +71,7 @@ export function createOpenedStore(parts: {
     claimedBy: (claim) => once(() => inner.claimedBy(claim)),
     readAttachment: (taskId, kind) => once(() => inner.readAttachment(taskId, kind)),
     readOutbox: (taskId) => once(() => inner.readOutbox(taskId)),
+    readPending: (read) => once(() => inner.readPending(read)),
     settleDelivery: (entry) => once(() => inner.settleDelivery(entry)),
     prune: (limits) => once(() => inner.prune(limits)),
     close: () => inner.close(),

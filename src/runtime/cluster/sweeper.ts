@@ -15,6 +15,7 @@ import type { StoredRecord } from '../../ports/task-record.ts'
 import type { TaskStore } from '../../ports/task-store.ts'
 import type { Counters } from '../counters.ts'
 import type { ClusterNode } from './node.ts'
+import type { DeliverOverdue } from './overdue.ts'
 import type { Recover } from './recovery.ts'
 
 const PAGE = 500
@@ -39,6 +40,7 @@ export function createSweeper(parts: {
   readonly leaseMs: number
   readonly isLive: (taskId: string) => boolean
   readonly recover: Recover
+  readonly deliverOverdue: DeliverOverdue
 }): Sweeper {
   const { cluster, node, clock, deadlines, logger, counters, leaseMs } = parts
   let next: Moment | undefined
@@ -55,7 +57,9 @@ export function createSweeper(parts: {
     if (clock.monotonicMs() - node.steadySinceMs() < leaseMs) return
     for (const { node: dead, diedAt } of await cluster.sweep({ now: clock.now() })) {
       if (isStopped) return
-      if (await sweepNode(dead, diedAt)) await cluster.forget(dead)
+      const isDone = await sweepNode(dead, diedAt)
+      await parts.deliverOverdue(dead)
+      if (isDone) await cluster.forget(dead)
     }
     if (!hasLetGo || isStopped) return
     hasLetGo = false

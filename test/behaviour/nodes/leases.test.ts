@@ -142,6 +142,7 @@ test('names, keys and dedupe keys of a dead process are free again, or go on wit
   await expect(b.ann.spawn(once.tool, undefined, { name: 'two' })).rejects.toMatchObject({ code: 'name_taken' })
   await advance(2 * LEASE_MS)
   const next = await b.ann.spawn(once.tool, undefined, { name: 'two' })
+  await settle()
   expect((await b.ann.get(next.taskId))?.status).toBe('running')
   const other = controllableTool('other')
   await expect(b.ann.spawn(other.tool, undefined, { name: 'one' })).rejects.toMatchObject({ code: 'name_taken' })

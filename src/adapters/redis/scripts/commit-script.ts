@@ -28,6 +28,8 @@ local HEAD = 21
 local FINAL = {completed = true, failed = true, cancelled = true}
 local TASK, EVENTS, OUTBOX = base .. 'task:', base .. 'events:', base .. 'outbox:'
 local FEED, FEED_OF, CLAIMS, CLAIMS_OF = base .. 'feed', base .. 'feedOf:', base .. 'claims', base .. 'claimsOf'
+-- Deliveries without an outcome: the delivery and its task, in the order of their texts.
+local PENDING = base .. 'pending'
 
 local counters = call('HMGET', base .. 'counters', 'position', 'place', 'finishedBytes')
 local position = tonumber(counters[1] or 0)
@@ -211,6 +213,7 @@ local function apply(id, owner, commitId, expectVersion, expectEpoch, version, e
   end
   for n = outboxAt, claimsAt - 2, 2 do
     call('HSET', OUTBOX .. id, ARGV[n], call('HLEN', OUTBOX .. id) .. ' ' .. ARGV[n + 1])
+    if string.find(ARGV[n + 1], '"state":"pending"', 1, true) then call('ZADD', PENDING, 0, ARGV[n] .. ' ' .. id) end
   end
   for n = attachmentsAt, fieldsAt - 2, 2 do call('HSET', task, 'attached:' .. ARGV[n], ARGV[n + 1]) end
   if isFinal then

@@ -49,6 +49,8 @@ local function sweepFeed(owner, expired)
   end
 end
 
+-- Tasks that had no delivery, or whose deliveries have expired: then what is pending of them is found by looking.
+local silent = {}
 local evicted, owners = 0, {}
 for n = 2, #ARGV do
   local id = ARGV[n]
@@ -85,6 +87,9 @@ for n = 2, #ARGV do
     call('ZREM', base .. 'tasks', id)
     call('ZREM', base .. 'tasksOf:' .. owner, id)
     for index = 4, #told do call('ZREM', base .. told[index], id) end
+    local deliveries = call('HKEYS', base .. 'outbox:' .. id)
+    for _, delivery in ipairs(deliveries) do call('ZREM', base .. 'pending', delivery .. ' ' .. id) end
+    if #deliveries == 0 then silent[id] = true end
     call('UNLINK', base .. 'task:' .. id, base .. 'events:' .. id, base .. 'outbox:' .. id)
     call('HDEL', base .. 'ended', id)
     call('HINCRBY', base .. 'counters', 'finishedBytes', 0 - told[3])
@@ -92,6 +97,9 @@ for n = 2, #ARGV do
     call('HINCRBY', base .. 'countsOf:' .. owner, status, -1)
     evicted = evicted + 1
   end
+end
+for _, member in ipairs(call('ZRANGE', base .. 'pending', 0, -1)) do
+  if silent[string.match(member, ' (%S+)$')] then call('ZREM', base .. 'pending', member) end
 end
 for owner, expired in pairs(owners) do
   if expired[1] then sweepFeed(owner, expired) end
@@ -102,10 +110,36 @@ if call('XLEN', base .. 'feed') == 0 then call('DEL', base .. 'feed') end
 return evicted
 `)
 
-/** ARGV: base, task, delivery, JSON. */
+/** ARGV: base, task, delivery, JSON, whether it still has no outcome. */
 export const SETTLE_SCRIPT = createScript(`
-local outbox = ARGV[1] .. 'outbox:' .. ARGV[2]
+local outbox, pending = ARGV[1] .. 'outbox:' .. ARGV[2], ARGV[1] .. 'pending'
 local known = redis.call('HGET', outbox, ARGV[3])
-if known then redis.call('HSET', outbox, ARGV[3], string.match(known, '^%d+') .. ' ' .. ARGV[4]) end
+if ARGV[5] == '0' or not known then redis.call('ZREM', pending, ARGV[3] .. ' ' .. ARGV[2]) end
+if not known then return 0 end
+if ARGV[5] == '1' then redis.call('ZADD', pending, 0, ARGV[3] .. ' ' .. ARGV[2]) end
+redis.call('HSET', outbox, ARGV[3], string.match(known, '^%d+') .. ' ' .. ARGV[4])
 return 1
+`)
+
+/**
+ * Deliveries without an outcome. One whose task has expired is taken out on the way.
+ *
+ * ARGV: base, delivery to go on after or nothing, limit. Reply: JSON of each.
+ */
+export const PENDING_SCRIPT = createScript(`
+local base, call = ARGV[1], redis.call
+local from = ARGV[2] == '' and '-' or '(' .. ARGV[2] .. ' \\255'
+local found = {}
+while #found < tonumber(ARGV[3]) do
+  local members = call('ZRANGEBYLEX', base .. 'pending', from, '+', 'LIMIT', 0, ARGV[3])
+  for _, member in ipairs(members) do
+    local delivery, task = string.match(member, '^(%S+) (%S+)$')
+    local kept = call('HGET', base .. 'outbox:' .. task, delivery)
+    if kept and #found < tonumber(ARGV[3]) then found[#found + 1] = string.match(kept, '^%d+ (.*)$')
+    elseif not kept then call('ZREM', base .. 'pending', member) end
+  end
+  if #members < tonumber(ARGV[3]) then break end
+  from = '(' .. members[#members]
+end
+return found
 `)
