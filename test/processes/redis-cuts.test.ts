@@ -3,6 +3,7 @@ import { expect, onTestFinished, test, vi } from 'vitest'
 import { startFaultProxy, type FaultProxy } from '../support/fault-proxy.ts'
 import { startRedis, type RedisServer } from '../support/redis-server.ts'
 import { pause, settledAs } from '../support/redis-tasks.ts'
+import { collect } from '../support/setup.ts'
 import { isEnd, openSurvivor, readSoundLog, until } from '../support/survivors.ts'
 import { useWorkers } from '../support/worker.ts'
 
@@ -26,31 +27,22 @@ test('connections that are killed each second, and then an outage longer than th
   const here = openSurvivor(place, { leaseMs })
   const worker = startWorker({ place, settings: { leaseMs } })
   await Promise.all([here.tasks.start(), worker.call('start')])
-  const seen: number[] = []
   const ends = new Set<string>()
   const reading = new AbortController()
   const watching = (async () => {
     for await (const item of here.ann.events({ signal: reading.signal })) {
-      seen.push(performance.now())
       if (isTaskEvent(item) && isEnd(item.type)) ends.add(item.taskId)
     }
   })()
-  let isWatching = true
-  const watched = watching.then(
-    () => undefined,
-    (error: unknown) => {
-      isWatching = false
-      return error
-    },
-  )
   const ids = await worker.call('spawn', 'talk', { everyMs: 20, times: 2_000 }, 3)
   const mine = await here.ann.spawn(here.tools.talk, { everyMs: 20, times: 2_000 })
+  const ofOne = collect(here.ann.events({ taskId: ids[0] ?? '' }))
+  const waiting = here.ann.waitAll(ids)
   for (let second = 0; second < 10; second += 1) {
     await pause(1_000)
     for (const type of ['normal', 'pubsub'] as const)
       await server.client.call('CLIENT', 'KILL', 'TYPE', type, 'SKIPME', 'yes')
   }
-  expect(isWatching).toBe(true)
   proxy.refuse()
   await until(async () => !here.tasks.operator.health().isReady && !(await worker.call('health')).isReady)
   await pause(leaseMs * 1.5)
@@ -74,7 +66,15 @@ test('connections that are killed each second, and then an outage longer than th
   )
   await until(() => ends.size === 5)
   reading.abort()
-  await watched
+  await watching
+  // Who waited and watched all the time has seen it through.
+  expect((await waiting).map(({ status }) => status)).toEqual(['cancelled', 'cancelled', 'cancelled'])
+  expect(await ofOne.ended).toBeUndefined()
+  const seqs = ofOne.items.flatMap((item) =>
+    isTaskEvent(item) ? [item.seq] : item.type === 'stream.gap' ? [item.to] : [],
+  )
+  expect(seqs).toEqual(seqs.toSorted((a, b) => a - b))
+  expect(ofOne.items.at(-1)?.type).toBe('task.cancelled')
   await readSoundLog({ kind: 'redis', url: server.url }, 5)
 })
 
@@ -110,11 +110,10 @@ test('an outage of ten seconds is told once a second at most of each kind, whate
   )
   await tasks.start()
   const reading = new AbortController()
-  const watching = Array.from({ length: 5 }, async () => {
-    for await (const _ of ann.events({ signal: reading.signal })) if (reading.signal.aborted) return
-  }).map((stream) => stream.catch(() => undefined))
+  const watching = Array.from({ length: 5 }, () => collect(ann.events({ signal: reading.signal })))
   await Promise.all(Array.from({ length: 100 }, () => ann.spawn(tools.talk, { everyMs: 50, times: 300 })))
   expect(logged).toEqual([])
+  await until(() => watching.every(({ items }) => items.length > 100))
   proxy.refuse()
   const callingMs = 10_000
   const from = performance.now()
@@ -128,7 +127,10 @@ test('an outage of ten seconds is told once a second at most of each kind, whate
   await until(() => tasks.operator.health().isReady, 10_000)
   await ann.cancelAll()
   reading.abort()
-  await Promise.all(watching)
+  for (const { items, ended } of watching) {
+    expect(await ended).toBeUndefined()
+    expect(items.filter(({ type }) => type === 'stream.paused')).toHaveLength(1)
+  }
   const counts = new Map<string, number>()
   for (const { message, atMs } of logged) {
     const kind = `${Math.floor(atMs / 1_000)} ${message}`
