@@ -1,41 +1,66 @@
-/** Cancels what other processes run: the topmost tasks of an owner, each by an order to the node that runs it. */
+/**
+ * Cancels what other processes run for an owner: one order to each node, which stops all of it in one step, so that nothing
+ * that is queued there starts in the place of what was stopped.
+ */
 import { LIVE_STATUSES, type StopCause } from '../machines/vocabulary.ts'
 import type { CancelReport } from './ports/task-handle.ts'
 import type { StoredRecord } from './ports/task-record.ts'
-import type { ListQuery, TaskStore } from './ports/task-store.ts'
+import type { TaskStore } from './ports/task-store.ts'
 import type { Orders } from './runtime/cluster/orders.ts'
 
 const PAGE = 500
 
+/** Resolves when all that is live elsewhere by now is final. @throws `task_unreachable`, what the store throws */
 export async function cancelElsewhere(
   { store, orders }: { readonly store: TaskStore; readonly orders: Orders },
-  query: Pick<ListQuery, 'owner' | 'runId'>,
+  { owner, runId }: { readonly owner: string; readonly runId: string | undefined },
   cause: StopCause,
-): Promise<Promise<CancelReport>[]> {
-  const elsewhere = new Map<string, StoredRecord>()
-  for (let after: number | undefined = 0; after !== undefined;) {
-    const page = await store.list({ ...query, status: LIVE_STATUSES, limit: PAGE, after })
-    for (const record of page.records) if (orders.isElsewhere(record)) elsewhere.set(record.taskId, record)
-    after = page.next
+): Promise<CancelReport> {
+  const ofRun = runId === undefined ? {} : { runId }
+
+  const findLive = async (): Promise<StoredRecord[]> => {
+    const found: StoredRecord[] = []
+    for (let after: number | undefined = 0; after !== undefined;) {
+      const page = await store.list({ owner, ...ofRun, status: LIVE_STATUSES, limit: PAGE, after })
+      found.push(...page.records.filter(orders.isElsewhere))
+      after = page.next
+    }
+    return found
   }
-  const isTop = ({ parentId }: StoredRecord): boolean => parentId === undefined || !elsewhere.has(parentId)
-  return [...elsewhere.values()].filter(isTop).map(async (record): Promise<CancelReport> => {
-    const outcome = await orders.send(record, { verb: 'cancel', cause })
+
+  const cancelOn = async (carrier: StoredRecord): Promise<CancelReport> => {
+    const outcome = await orders.send(carrier, { verb: 'cancelAll', cause, ...ofRun })
     return outcome.kind === 'ended' ? NOTHING : (outcome.value as CancelReport)
-  })
+  }
+
+  const reports: CancelReport[] = []
+  let left = await findLive()
+  const meant = new Set(left.map(({ taskId }) => taskId))
+  while (left.length > 0) {
+    // The order is for a task: for the youngest, which is the last to end by itself.
+    const carriers = new Map(left.map((record) => [record.node, record]))
+    for (const report of await whenAllKnown([...carriers.values()].map(cancelOn))) {
+      reports.push(report)
+      for (const { taskId } of report.tasks) meant.delete(taskId)
+    }
+    // Usually nothing: where a carrier had ended, or a node has died, what it left is asked for again.
+    left = meant.size === 0 ? [] : (await findLive()).filter(({ taskId }) => meant.has(taskId))
+  }
+  return mergeReports(reports)
 }
 
 const NOTHING: CancelReport = Object.freeze({ count: 0, tasks: [] })
 
-/** What was cancelled in all places together. One that does not answer fails the whole, once the others are known. */
-export async function mergeReports(reports: readonly Promise<CancelReport>[]): Promise<CancelReport> {
-  const settled = await Promise.allSettled(reports)
-  const tasks = settled.flatMap((report) => {
-    if (report.status === 'rejected') throw report.reason as Error
-    return report.value.tasks
-  })
+/** Fails with the first that failed, once the others are known. */
+export async function whenAllKnown(reports: readonly Promise<CancelReport>[]): Promise<CancelReport[]> {
+  await Promise.allSettled(reports)
+  return Promise.all(reports)
+}
+
+/** What was cancelled in all places together. */
+export function mergeReports(reports: readonly CancelReport[]): CancelReport {
   return {
-    count: settled.reduce((sum, report) => sum + (report.status === 'fulfilled' ? report.value.count : 0), 0),
-    tasks,
+    count: reports.reduce((sum, { count }) => sum + count, 0),
+    tasks: reports.flatMap(({ tasks }) => tasks),
   }
 }

@@ -309,3 +309,8 @@ export function isTaskError(value: unknown, code?: ErrorCode): value is TaskErro
   if (!(value instanceof Error) || !('code' in value) || !('retryable' in value)) return false
   return code === undefined ? Object.hasOwn(ERROR_DOCS, String(value.code)) : value.code === code
 }
+
+/** Whether the same call may succeed later: what a store says in an outage, and any error that says nothing of the kind. */
+export function mayPass(error: unknown): boolean {
+  return !isTaskError(error) || error.retryable
+}

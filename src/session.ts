@@ -35,7 +35,7 @@ import type { Redirects } from './runtime/redirects.ts'
 import { toStoredRecord } from './runtime/stored-record.ts'
 import { topTasks } from './runtime/task-runtime.ts'
 import { createTicket } from './runtime/ticket.ts'
-import { cancelElsewhere, mergeReports } from './cancel-elsewhere.ts'
+import { cancelElsewhere, mergeReports, whenAllKnown } from './cancel-elsewhere.ts'
 import { readStats } from './stats.ts'
 import { createOnTask } from './task-places.ts'
 import { descendantsOf } from './runtime/tree-index.ts'
@@ -229,8 +229,8 @@ export function createSession(
       if (checkedRunId !== undefined) runtime.closeRun(owner, checkedRunId)
       const here = runtime.cancel(topTasks(runtime.tree, owner, checkedRunId), cause, from)
       if (orders === undefined) return here
-      const query = { owner, ...(checkedRunId === undefined ? {} : { runId: checkedRunId }) }
-      return mergeReports([here, ...(await cancelElsewhere({ store, orders }, query, cause))])
+      const elsewhere = cancelElsewhere({ store, orders }, { owner, runId: checkedRunId }, cause)
+      return mergeReports(await whenAllKnown([here, elsewhere]))
     },
 
     async redirect(taskId, target) {

@@ -12,8 +12,10 @@
  * 1. Places never go back and never repeat.
  * 2. A hole is always announced: by a gap where events were trimmed, by a reset where the log is another one.
  * 3. At most `maxHeld` publications are held; beyond that the stream replays, which loses nothing.
- * 4. Events of ephemeral calls have no place. They are handed on as they come, and not again when the call is promoted.
+ * 4. A store that fails once something was read pauses the stream: it says so once, and reads again every `RECONCILE_MS`.
+ * 5. Events of ephemeral calls have no place. They are handed on as they come, and not again when the call is promoted.
  */
+import { mayPass } from '../errors.ts'
 import type { Deadlines } from '../ports/deadlines.ts'
 import type { StreamGap, StreamItem, TaskEvent } from '../ports/task-event.ts'
 import { isFinalEventType } from '../ports/task-event.ts'
@@ -82,6 +84,7 @@ export function openFeed(
   let held: Publication[] = []
   let hasOverflowed = false
   let isPauseTold = false
+  let hasRead = false
   let reconcile: { disarm(): void } | undefined
   /** Of each ephemeral call that lives: which of its events were handed on, from the first seen to the last. */
   const seenOfEphemeral = new Map<string, { readonly from: number; to: number }>()
@@ -218,6 +221,12 @@ export function openFeed(
     return page
   }
 
+  const tellPause = (): void => {
+    if (isPauseTold || phase === 'ended') return
+    isPauseTold = true
+    sink.push({ type: 'stream.paused' })
+  }
+
   const replay = async (): Promise<void> => {
     try {
       let page: SourcePage | undefined
@@ -227,7 +236,9 @@ export function openFeed(
         hasOverflowed = false
         page = await readPage()
         if (isEnded()) return
+        hasRead = true
       }
+      isPauseTold = false
       phase = 'live'
       dropPromoted()
       drainHeld()
@@ -238,6 +249,12 @@ export function openFeed(
       } else if (held.length > 0) seekMissing()
     } catch (error) {
       if (isEnded()) return
+      if (hasRead && mayPass(error)) {
+        tellPause()
+        reconcile?.disarm()
+        reconcile = parts.deadlines.idleAfter(RECONCILE_MS, () => void replay(), undefined)
+        return
+      }
       stop()
       sink.fail(error)
     }
@@ -253,13 +270,7 @@ export function openFeed(
   const listen = (): void => {
     undo.push(source.listen(hear))
     undo.push(source.onNews(hearNews))
-    undo.push(
-      source.onPause(() => {
-        if (isPauseTold || phase === 'ended') return
-        isPauseTold = true
-        sink.push({ type: 'stream.paused' })
-      }),
-    )
+    undo.push(source.onPause(tellPause))
   }
 
   const begin = async (): Promise<void> => {

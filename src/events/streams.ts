@@ -11,7 +11,7 @@ import { fromCursor, invalidCursor, tagOf, toCursor, type CursorPlaces, type Cur
 import { openFeed, type FeedSink, type FeedSource, type FeedStart } from './feed.ts'
 import { withHeartbeat } from './heartbeat.ts'
 import type { Hub } from './hub.ts'
-import type { News } from './news.ts'
+import { RECONCILE_MS, type News } from './news.ts'
 import { toIterator } from './iterator-face.ts'
 import { toObservable } from './observable-face.ts'
 import { toTaskEvent, toTaskRecord } from './task-event-view.ts'
@@ -68,11 +68,18 @@ export function createStreams(parts: {
     let stop: (() => void) | undefined
     let isOver = false
     const watch = async (): Promise<void> => {
-      const record = await store.read(taskId)
-      if (record === undefined || isOver) return
-      stop = news.watch(record.owner, () => void (!hub.isLive(taskId) && listener(undefined)))
+      try {
+        const record = await store.read(taskId)
+        if (record === undefined || isOver) return
+        stop = news.watch(record.owner, () => void (!hub.isLive(taskId) && listener(undefined)))
+      } catch {
+        // Who reads the stream learns what is wrong with the store.
+        if (isOver) return
+        const again = deadlines.idleAfter(RECONCILE_MS, () => void watch(), undefined)
+        stop = () => again.disarm()
+      }
     }
-    watch().catch(reportError)
+    void watch()
     return () => {
       isOver = true
       stop?.()

@@ -432,6 +432,22 @@ export function createTaskActors(parts: {
       return stopping.settle(task)
     }
     goOn(task)
+    if ((task.rare?.recovery?.epochsAhead ?? 0) > 0) callOnceKept(task)
+    else call(task)
+  }
+
+  /** A task that has lost a process may have ended it. Its start is kept first, so that it does not come back for ever. */
+  const callOnceKept = (task: LiveTask): void => {
+    const attempt = task.attempts?.current
+    journal.whenKnown(task, () => {
+      if (attempt?.isOver === true || task.finalStatus !== undefined) return
+      if (!isStopping(task)) return call(task)
+      task.ownCodeEnded = true
+      stopping.settle(task)
+    })
+  }
+
+  const call = (task: LiveTask): void => {
     startsUnderWay += 1
     try {
       callCode(task, parts.ambient, parts.contextOf(task), endOf(task))

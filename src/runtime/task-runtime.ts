@@ -392,6 +392,11 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     switch (order.verb) {
       case 'cancel':
         return cancel([task], order.cause, undefined)
+      case 'cancelAll': {
+        const { owner } = task.spec
+        if (order.runId !== undefined) admission.closeRun(owner, order.runId)
+        return cancel(topTasks(tree, owner, order.runId), order.cause, undefined)
+      }
       case 'redirect':
         return redirect(task, order.target)
       case 'send':

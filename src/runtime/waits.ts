@@ -5,12 +5,13 @@
  * 2. Giving up, for whatever reason, ends the wait alone and leaves nothing behind.
  * 3. A task's code cannot wait for itself, for a task above it, or for one that waits for it.
  * 4. While a task's code waits, its slot is lent.
+ * 5. A store that fails while a wait goes on does not end it: it looks again every `RECONCILE_MS`.
  */
 import { onAbort } from '../abort-listeners.ts'
-import { TaskError, TaskNotFoundError, WaitTimeoutError } from '../errors.ts'
+import { mayPass, TaskError, TaskNotFoundError, WaitTimeoutError } from '../errors.ts'
 import type { Hub } from '../events/hub.ts'
-import type { News } from '../events/news.ts'
-import type { Deadlines } from '../ports/deadlines.ts'
+import { RECONCILE_MS, type News } from '../events/news.ts'
+import type { Deadlines, Moment } from '../ports/deadlines.ts'
 import type { StoredRecord } from '../ports/task-record.ts'
 import type { TaskStore } from '../ports/task-store.ts'
 import { dependsOn } from './turns/depends-on.ts'
@@ -94,7 +95,18 @@ export function createWaits(parts: {
         /** Another process may run it, now or later. */
         const follow = (taskId: string, owner: string): void => {
           isFollowed.add(taskId)
-          const lookAgain = (): void => void (!live.has(taskId) && !ended.has(taskId) && look(taskId).catch(giveUp))
+          const isOpen = (): boolean => !isOver && !live.has(taskId) && !ended.has(taskId)
+          let again: Moment | undefined
+          const lookAgain = (): void => {
+            again?.disarm()
+            if (isOpen()) look(taskId).catch(lookLater)
+          }
+          /** An outage ends no wait. */
+          const lookLater = (error: unknown): void => {
+            if (!mayPass(error)) return giveUp(error)
+            if (isOpen()) again = deadlines.after(RECONCILE_MS, lookAgain, undefined)
+          }
+          undo.push(() => again?.disarm())
           undo.push(news.watch(owner, lookAgain))
         }
 

@@ -59,6 +59,7 @@ export function buildProgram(folder: string, program: string): string {
       './tools': './src/faces/tools/index.js',
       './sqlite': './src/adapters/sql/sqlite.js',
       './postgres': './src/adapters/sql/postgres.js',
+      './redis': './src/adapters/redis/index.js',
     },
   }
   writeFileSync(join(folder, 'package.json'), JSON.stringify(manifest))

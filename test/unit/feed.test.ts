@@ -1,4 +1,12 @@
-import { isTaskEvent, memoryStore, type FeedEntry, type StreamItem, type TaskEventType, type TaskStore } from 'outlive'
+import {
+  isTaskEvent,
+  memoryStore,
+  TaskError,
+  type FeedEntry,
+  type StreamItem,
+  type TaskEventType,
+  type TaskStore,
+} from 'outlive'
 import { createManualClock, passTurns, type ManualClock } from 'outlive/testing'
 import { expect, test } from 'vitest'
 import { openFeed, type FeedSink, type FeedSource, type FeedStart, type SourcePage } from '../../src/events/feed.ts'
@@ -278,6 +286,61 @@ test('whichever way a stream is over, it listens to nothing any more and no time
     expect(it.hub.listenerCount(), way).toBe(0)
     it.close()
   }
+})
+
+test('a store that fails later pauses the stream once, and it goes on from where it stood', async () => {
+  let isDown = false
+  let news = (_place: number | undefined): void => undefined
+  const it: Bench = bench({
+    source: {
+      onNews: (listener) => {
+        news = listener
+        return () => undefined
+      },
+      read: (after, limit) => {
+        if (isDown) return Promise.reject(new Error('down'))
+        const entries = it.log.filter(({ ownerPosition }) => ownerPosition > after).slice(0, limit)
+        return { entries, upTo: entries.at(-1)?.ownerPosition ?? after, isLast: true }
+      },
+    },
+  })
+  await passTurns(2)
+  it.commit(1)
+  for (const outage of [1, 2]) {
+    const before = it.told.length
+    isDown = true
+    it.commit(1 + outage, { isLost: true })
+    news(1 + outage)
+    await it.clock.advance(10_000)
+    expect(it.told.slice(before)).toEqual(['stream.paused'])
+    isDown = false
+    await it.clock.advance(2_000)
+    expect(it.told.slice(before)).toHaveLength(2)
+  }
+  expect(it.told.filter((told) => told.startsWith('fail'))).toEqual([])
+  it.close()
+  expect(it.hub.listenerCount()).toBe(0)
+})
+
+test('a stream whose store says that trying again is of no use ends with that', async () => {
+  const error = new TaskError('store_unusable', 'a wrong password')
+  let isRefused = false
+  let news = (_place: number | undefined): void => undefined
+  const { told, hub, clock } = bench({
+    source: {
+      onNews: (listener) => {
+        news = listener
+        return () => undefined
+      },
+      read: (after) => (isRefused ? Promise.reject(error) : { entries: [], upTo: after, isLast: true }),
+    },
+  })
+  await passTurns(2)
+  isRefused = true
+  news(1)
+  await clock.advance(5_000)
+  expect(told).toEqual(['fail a wrong password'])
+  expect(hub.listenerCount()).toBe(0)
 })
 
 test('a stream that is refused says so and never listens', async () => {

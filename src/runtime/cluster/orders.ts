@@ -21,6 +21,7 @@ import type { StoredRecord } from '../../ports/task-record.ts'
 import type { TaskStore } from '../../ports/task-store.ts'
 import type { Counters } from '../counters.ts'
 import type { LiveTask } from '../live-task.ts'
+import { createRecentKeys } from '../recent-keys.ts'
 import type { TaskOrder } from './task-order.ts'
 import { fromReplyJson, toReplyJson, type OrderReply } from './order-reply.ts'
 
@@ -40,6 +41,8 @@ export interface Orders {
 }
 
 const ORDERS_PER_READ = 100
+/** More than can be read by a look that began before they were answered. */
+const MAX_ANSWERED = 10_000
 /** Longer than it takes to find a node dead and to take its tasks over, with the default lease. */
 const SEND_LIMIT_MS = 60_000
 
@@ -58,6 +61,8 @@ export function createOrders(parts: {
   const { store, cluster, clock, deadlines, counters, logger, nodeId } = parts
   /** Replies that are not in the store yet, by the ids of their orders; empty while the order is being done. */
   const underWay = new Map<string, string | undefined>()
+  /** A look that was under way meanwhile, or a read of an older state, shows them again. */
+  const answered = createRecentKeys(MAX_ANSWERED)
   const waiting = new Set<() => void>()
   let next: Moment | undefined
   let stopWatching: (() => void) | undefined
@@ -78,10 +83,12 @@ export function createOrders(parts: {
   const reply = async (orderId: string, json: string): Promise<void> => {
     underWay.set(orderId, json)
     await cluster.replyTo({ orderId, json })
+    answered.add(orderId)
     underWay.delete(orderId)
   }
 
   const take = async (order: Order): Promise<void> => {
+    if (answered.has(order.id)) return
     if (underWay.has(order.id)) {
       const json = underWay.get(order.id)
       if (json !== undefined) await reply(order.id, json)

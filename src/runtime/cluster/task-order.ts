@@ -12,6 +12,8 @@ export interface Adoption {
 
 export type TaskOrder =
   | { readonly verb: 'cancel'; readonly cause: StopCause }
+  /** All that the owner of the task has here, or all of one run; nothing starts under that run any more. */
+  | { readonly verb: 'cancelAll'; readonly cause: StopCause; readonly runId?: string }
   | { readonly verb: 'redirect'; readonly target: string }
   | { readonly verb: 'send'; readonly message: unknown; readonly from: MessageSender }
   | { readonly verb: 'answer'; readonly key: string; readonly value: unknown; readonly actor: string }

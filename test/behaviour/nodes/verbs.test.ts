@@ -1,6 +1,6 @@
-import { defineTool, isTaskError, type TaskEvent } from 'outlive'
-import { controllableTool, verifyLog } from 'outlive/testing'
-import { describe, expect, test } from 'vitest'
+import { createTaskSupervisor, defineTool, isTaskError, type TaskEvent } from 'outlive'
+import { controllableTool, faultyStore, verifyLog } from 'outlive/testing'
+import { describe, expect, inject, test } from 'vitest'
 import { LEASE_MS, setupNodes } from '../../support/nodes.ts'
 import { collect, watch } from '../../support/setup.ts'
 
@@ -96,6 +96,22 @@ describe.each([
     expect(report.count).toBe(3)
     expect((await a.bob.get(foreign.taskId))?.status).toBe('running')
     expect(await b.ann.hasRunning()).toBe(false)
+  })
+
+  test('cancelAll stops all that is elsewhere in one step: nothing queued starts, and nothing more under a cancelled run', async () => {
+    const nodes = setupNodes({ wakes })
+    const a = await nodes.start({ limits: { maxRunning: 2 } })
+    const b = await nodes.start()
+    const work = controllableTool('work', { honoursSignal: true })
+    const correlation = { runId: 'run' }
+    for (let n = 0; n < 6; n += 1) await a.ann.spawn(work.tool, undefined, { correlation })
+    await nodes.settle()
+    const cancelled = watch(b.ann.cancelAll({ runId: 'run' }))
+    await nodes.advance(withinMs)
+    expect(cancelled.value).toMatchObject({ count: 6 })
+    expect(cancelled.value?.tasks.map(({ status }) => status)).toEqual(Array.from({ length: 6 }, () => 'cancelled'))
+    expect(work.calls).toHaveLength(2)
+    await expect(a.ann.spawn(work.tool, undefined, { correlation })).rejects.toMatchObject({ code: 'parent_stopping' })
   })
 
   test('send, answer, background and redirect do what they do there', async () => {
@@ -218,4 +234,47 @@ test('a call that replaces the holder of its key stops it in the process that ru
   const foreign = await b.bob.spawn(work.tool, undefined)
   await settle()
   expect((await a.bob.get(foreign.taskId))?.status).toBe('running')
+})
+
+test('a wait and a stream outlive reads that fail, and go on from where they stood', async () => {
+  const nodes = setupNodes()
+  const a = await nodes.start()
+  let isDown = false
+  const reader = createTaskSupervisor({
+    // It hears that there is something new, and cannot read it.
+    store: faultyStore(nodes.store, ({ method }) =>
+      isDown && /^read(Feed|Events)?$/.test(method) ? 'failBefore' : undefined,
+    ),
+    clock: nodes.clock,
+    leaseMs: LEASE_MS,
+    memoise: inject('memoise'),
+  })
+  const opening = reader.start()
+  await nodes.settle()
+  await opening
+  const ann = reader.session({ owner: 'ann' })
+  const work = controllableTool<undefined, string>('work')
+  const { taskId } = await a.ann.spawn(work.tool, undefined)
+  const streams = [ann.events(), ann.events({ taskId }), reader.operator.events()].map(collect)
+  const waiting = watch(ann.result(taskId))
+  await nodes.advance(1_000)
+  isDown = true
+  work.call(0).ctx.emit('said')
+  await nodes.advance(10_000)
+  isDown = false
+  work.call(0).resolve('found')
+  await nodes.advance(2 * RECONCILE_MS)
+  expect([waiting.state, waiting.value]).toEqual(['resolved', 'found'])
+  for (const { items } of streams) {
+    expect(items.map(({ type }) => type)).toEqual([
+      'task.queued',
+      'task.started',
+      'stream.paused',
+      'task.custom',
+      'task.completed',
+    ])
+  }
+  const closing = reader.shutdown({ graceMs: 1 })
+  await nodes.advance(60_000)
+  await closing
 })
