@@ -323,7 +323,7 @@ test('a store that fails later pauses the stream once, and it goes on from where
 })
 
 test('a stream whose store says that trying again is of no use ends with that', async () => {
-  let error: Error | undefined
+  const errors: Error[] = []
   let news = (_place: number | undefined): void => undefined
   const { told, hub, clock } = bench({
     source: {
@@ -331,11 +331,14 @@ test('a stream whose store says that trying again is of no use ends with that', 
         news = listener
         return () => undefined
       },
-      read: (after) => (error === undefined ? { entries: [], upTo: after, isLast: true } : Promise.reject(error)),
+      read: async (after) => {
+        for (const error of errors) throw error
+        return { entries: [], upTo: after, isLast: true }
+      },
     },
   })
   await passTurns(2)
-  error = new TaskError('store_unusable', 'a wrong password')
+  errors.push(new TaskError('store_unusable', 'a wrong password'))
   news(1)
   await clock.advance(5_000)
   expect(told).toEqual(['fail a wrong password'])
