@@ -98,7 +98,10 @@ test.each(['redis', 'sqlite'] as const)(
       const worker = startWorker({ place, settings })
       await worker.call('start')
       const spawned = worker.call('spawn', 'tree', texts).catch(() => undefined)
-      const momentMs = Math.round((round / rounds) * 120 + random() * 12)
+      // Most of them while it runs, the others while it is about to.
+      const isRunning = round >= rounds / 4
+      if (isRunning) await worker.whenNoted('started')
+      const momentMs = Math.round((isRunning ? (round / rounds) * 80 : round * 5) + random() * 10)
       moments.push(momentMs)
       await pause(momentMs)
       worker.signal('SIGKILL')
@@ -128,8 +131,9 @@ test.each(['redis', 'sqlite'] as const)(
 
 test('SIGTERM while the store is away: the process ends within its limits, with a code, and says what is not saved', async () => {
   const server = await startRedis({ appendonly: 'yes' })
-  const limits = { graceMs: 500, commitWaitMs: 300 }
+  const limits = { graceMs: 500, commitWaitMs: 1_000 }
   const worker = startWorker({ place: { kind: 'redis', url: server.url }, settings: limits })
+  await worker.call('start')
   await worker.call('spawn', 'hold', undefined, 20)
   await worker.whenNoted('started', 20)
   await server.kill()

@@ -39,7 +39,6 @@ export function openSurvivor(
     retention: { maxFinished: 1_000_000 },
     maxBufferedEvents: 1_000_000,
     graceMs: 500,
-    commitWaitMs: 500,
     logger: { warn: log, error: log },
     ...options,
     store: openTestStore(place),

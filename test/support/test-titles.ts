@@ -10,18 +10,22 @@ export interface TestTitle {
   readonly mayNotRun: boolean
 }
 
-/** All titles that stand as plain text in calls of `test` or `it`, `test.each(…)(…)` and `test.prop(…)(…)` among them. */
+/** All titles that stand as text, with `${…}` as it is written, in calls of `test` or `it`, `test.each(…)(…)` and `test.prop(…)(…)` among them. */
 export function readTestTitles(file: string): TestTitle[] {
   const text = readFileSync(join(REPOSITORY, file), 'utf8')
   const source = ts.createSourceFile(file, text, ts.ScriptTarget.Latest)
   const titles: TestTitle[] = []
   const visit = (node: ts.Node): void => {
     const [title] = ts.isCallExpression(node) ? node.arguments : []
-    if (ts.isCallExpression(node) && title !== undefined && ts.isStringLiteralLike(title)) {
+    if (
+      ts.isCallExpression(node) &&
+      title !== undefined &&
+      (ts.isStringLiteralLike(title) || ts.isTemplateExpression(title))
+    ) {
       const path = pathOf(node.expression)
       if (path[0] === 'test' || path[0] === 'it') {
         titles.push({
-          title: title.text,
+          title: ts.isTemplateExpression(title) ? title.getText(source).slice(1, -1) : title.text,
           mayNotRun: path.some((name) => /^(skip|todo|fails|skipIf|runIf)$/.test(name)),
         })
       }

@@ -41,6 +41,10 @@ function startWorker(program: string, given: WorkerGiven): Worker {
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     env: { ...process.env, NODE_OPTIONS: '' },
   })
+  // One that stands still does not hear that this process is gone: somebody beside it does, and ends it.
+  const guard = spawn('sh', ['-c', 'trap "" INT TERM HUP; cat >/dev/null; kill -9 $1', 'guard', String(child.pid)], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+  })
   onTestFinished(() => void child.kill('SIGKILL'))
   const notes: WorkerNote[] = []
   const unanswered = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>()
@@ -65,6 +69,7 @@ function startWorker(program: string, given: WorkerGiven): Worker {
   const ended = new Promise<Awaited<Worker['ended']>>((resolve) => {
     child.on('close', (exitCode, signal) => {
       hasEnded = true
+      guard.kill('SIGKILL')
       for (const { reject } of unanswered.values()) reject(new Error(`the process has ended: ${stderr}`))
       for (const listener of listeners) listener()
       resolve({ exitCode, signal, stderr })
