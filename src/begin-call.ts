@@ -14,7 +14,8 @@ import type { StoredRecord } from './ports/task-record.ts'
 import type { TaskStore } from './ports/task-store.ts'
 import type { PrepareTask } from './prepare-task.ts'
 import type { LiveTask, RemoteParent, TaskSpec } from './runtime/live-task.ts'
-import { isEphemeral, TwinFound, type TaskRuntime } from './runtime/task-runtime.ts'
+import { isEphemeral, TwinFound } from './runtime/calls.ts'
+import type { TaskRuntime } from './runtime/task-runtime.ts'
 
 export interface BeginParts {
   readonly runtime: TaskRuntime

@@ -33,12 +33,11 @@ import type { TaskStore } from './ports/task-store.ts'
 import { isNoShadow, type LiveTask, type TaskSpec } from './runtime/live-task.ts'
 import type { Redirects } from './runtime/redirects.ts'
 import { toStoredRecord } from './runtime/stored-record.ts'
-import { topTasks } from './runtime/task-runtime.ts'
 import { createTicket } from './runtime/ticket.ts'
 import { cancelElsewhere, mergeReports, whenAllKnown } from './cancel-elsewhere.ts'
 import { readStats } from './stats.ts'
 import { createOnTask } from './task-places.ts'
-import { descendantsOf } from './runtime/tree-index.ts'
+import { descendantsOf, topTasks } from './runtime/tree-index.ts'
 
 export interface SessionParts extends BeginParts {
   readonly streams: Streams

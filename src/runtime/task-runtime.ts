@@ -4,7 +4,6 @@
  * A call's way: `run` or `spawn` → admission → (store) → task actor → journal → store → hub.
  */
 import type { StopCause } from '../../machines/vocabulary.ts'
-import { onAbort } from '../abort-listeners.ts'
 import { ParentStoppingError } from '../errors.ts'
 import type { Hub } from '../events/hub.ts'
 import type { News } from '../events/news.ts'
@@ -17,27 +16,21 @@ import type { IdSource } from '../ports/id-source.ts'
 import type { Logger } from '../ports/logger.ts'
 import type { StoredRecord } from '../ports/task-record.ts'
 import type { OutboxEntry, TaskStore } from '../ports/task-store.ts'
-import { createAdmission, type AdmissionAnswers } from './admission.ts'
-import { inItsContext, type Ambient } from './ambient.ts'
+import { createAdmission } from './admission.ts'
+import type { Ambient } from './ambient.ts'
 import { createBudgets } from './budgets.ts'
+import { createCalls, type AttachWait, type RuntimeCall } from './calls.ts'
+import { createCarryOut } from './cluster/carry-out.ts'
+import { createHandBack } from './cluster/hand-back.ts'
 import { createLetGo } from './cluster/let-go.ts'
 import { createMembership, type Membership } from './cluster/membership.ts'
-import type { TaskOrder } from './cluster/task-order.ts'
 import { createDeliverOverdue } from './cluster/overdue.ts'
 import { createRecovery } from './cluster/recovery.ts'
 import { createRevive } from './cluster/revival.ts'
 import { createShadows } from './cluster/shadows.ts'
 import type { Counters } from './counters.ts'
 import { createJournal, isFinalCommit, type Journal } from './journal.ts'
-import {
-  isAttached,
-  statusOf,
-  type Caller,
-  type LiveTask,
-  type RemoteParent,
-  type TaskSpec,
-  type TreeNode,
-} from './live-task.ts'
+import { isAttached, statusOf, type LiveTask } from './live-task.ts'
 import { createIdle, type Idle } from './idle.ts'
 import { createInboxes } from './messages/inboxes.ts'
 import { createKeys } from './turns/keys.ts'
@@ -52,34 +45,13 @@ import { createStoreWriter, type StoreWriter } from './store-writer.ts'
 import { createSupervisorActor, type Inspector, type SupervisorActor } from './supervisor-actor.ts'
 import { createTaskActors } from './task-actor.ts'
 import { createTaskContexts } from './task-context.ts'
-import { createSlices } from './slices.ts'
 import { createSlots } from './turns/slots.ts'
-import { childrenOf, createTreeIndex, descendantsOf, type TreeIndex } from './tree-index.ts'
+import { createTreeIndex, type TreeIndex } from './tree-index.ts'
 import { createTurns } from './turns/turns.ts'
 import { createWaits, type Waits } from './waits.ts'
 
 /** Cancelled runs that are remembered, so that nothing starts under them any more. */
 const MAX_CLOSED_RUNS = 10_000
-/** A few milliseconds of work. */
-const STARTS_PER_SLICE = 1_000
-const ABORTS_PER_SLICE = 1_000
-
-/** A checked call. */
-export interface RuntimeCall extends CallSignals {
-  readonly spec: TaskSpec
-  readonly input: unknown
-  readonly inputJson: string | undefined
-  /** The id it has already. */
-  readonly taskId?: string
-  /** Its parent, which has adopted it in another process. */
-  readonly above?: RemoteParent
-}
-
-interface CallSignals {
-  readonly signal: AbortSignal | undefined
-  readonly cancelSignal: AbortSignal | undefined
-}
-
 export interface TaskRuntime {
   /** Whether the async context tells whose code runs. */
   readonly isAmbient: boolean
@@ -106,14 +78,7 @@ export interface TaskRuntime {
   /** Leaves what may run again to other processes. Resolves once none of it is live here. */
   handBack(): Promise<void>
   background(task: LiveTask): Promise<Ticket>
-  attach(
-    task: LiveTask,
-    wait: {
-      readonly waitMs: number
-      readonly signal: AbortSignal | undefined
-      readonly waiter: LiveTask | undefined
-    },
-  ): Promise<RunOutcome<unknown>>
+  attach(task: LiveTask, wait: AttachWait): Promise<RunOutcome<unknown>>
   redirect(task: LiveTask, target: string): Promise<void>
   /** @throws `input_invalid`, `question_closed`, `task_final` */
   answer(task: LiveTask, given: GivenAnswer): Promise<void>
@@ -299,14 +264,6 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     endUnstarted: actors.endUnstarted,
     dropUnstarted: actors.dropUnstarted,
   })
-  const starts = createSlices<() => void>({
-    clock,
-    size: STARTS_PER_SLICE,
-    work: (start) => start(),
-    toWaiting: inItsContext,
-  })
-  /** What calls do when a signal of theirs aborts, which many may share. */
-  const aborts = createSlices<() => void>({ clock, size: ABORTS_PER_SLICE, work: (abort) => abort() })
   const waits = createWaits({ store, hub, news: parts.news, deadlines, live: supervisor.live, turns })
   const { whenIdle } = createIdle({ tree, deadlines, waits })
   const retention = createRetention(parts)
@@ -321,7 +278,7 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     startBelow: (spec, parent) => {
       const shadow = admission.create({ spec, input: undefined, inputJson: undefined }, parent, 'attached')
       promote(parent)
-      starts.push(() => actors.start(shadow))
+      calls.startSoon(shadow)
     },
     stop: (task, cause) => {
       stopping.accept({ roots: [task], cause, rootEvent: 'task.cancel' })
@@ -340,16 +297,6 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     promote(task)
     await keys.hold(task, key)
   }
-
-  const create = (call: RuntimeCall, parent: LiveTask | undefined, caller: LiveTask['lastCaller']): LiveTask => {
-    const task = admission.create(call, parent, caller)
-    if (parent !== undefined) promote(parent)
-    if (call.above !== undefined) shadows.follow(task, call.above)
-    return task
-  }
-
-  const recordInTurn = (task: LiveTask, answers: AdmissionAnswers): void =>
-    starts.push(() => admission.record(task, answers))
 
   const whenAllEnded = (tasks: readonly LiveTask[]): Promise<void> =>
     new Promise((resolve) => {
@@ -387,31 +334,6 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     }
   }
 
-  /** Does what another process orders. What it gives is JSON. */
-  const carryOut = async (task: LiveTask, order: TaskOrder): Promise<unknown> => {
-    switch (order.verb) {
-      case 'cancel':
-        return cancel([task], order.cause, undefined)
-      case 'cancelAll': {
-        const { owner } = task.spec
-        if (order.runId !== undefined) admission.closeRun(owner, order.runId)
-        return cancel(topTasks(tree, owner, order.runId), order.cause, undefined)
-      }
-      case 'redirect':
-        return redirect(task, order.target)
-      case 'send':
-        return messages.send(task, order.message, order.from)
-      case 'answer':
-        return actors.questions.answer(task, order)
-      case 'background':
-        return background(task)
-      case 'adopt':
-        return shadows.adopt(task, order)
-      case 'disown':
-        return shadows.disown(task, order.childId)
-    }
-  }
-
   const background = (task: LiveTask): Promise<Ticket> =>
     new Promise((resolve) => {
       callers.detach(task, 'request')
@@ -428,85 +350,6 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
       journal.whenKnown(task, () => resolve())
     })
 
-  const handBack = async (): Promise<void> => {
-    // Children that outlive their parents become roots, and have their turn in the next round.
-    for (let round = mayGoOnElsewhere(); round.length > 0; round = mayGoOnElsewhere()) {
-      const ended = whenAllEnded(round)
-      for (const task of round) actors.handBack(task)
-      await ended
-    }
-  }
-
-  const mayGoOnElsewhere = (): LiveTask[] =>
-    membership.canHandBack
-      ? [...supervisor.live.values()].filter(
-          (task) =>
-            task.above.kind === 'owner' &&
-            task.spec.recovery !== undefined &&
-            task.log !== undefined &&
-            task.finalStatus === undefined &&
-            task.stop === undefined,
-        )
-      : []
-
-  const addCaller = (
-    task: LiveTask,
-    waitMs: number,
-    signals: CallSignals,
-    resolve: (outcome: RunOutcome<unknown>) => void,
-    reject: (error: unknown) => void,
-  ): Caller => {
-    if (signals.signal === undefined && signals.cancelSignal === undefined) {
-      return callers.add(task, waitMs, resolve, reject)
-    }
-    const undo = [
-      // Neither does anything to a call that was answered before its slice.
-      onAbort(signals.signal, (reason) =>
-        aborts.push(() => {
-          leave()
-          callers.leave(caller)
-          reject(reason)
-        }),
-      ),
-      onAbort(signals.cancelSignal, () =>
-        aborts.push(() => {
-          cancel([task], { reason: 'user', actor: task.spec.owner }, undefined).catch(parts.reportError)
-        }),
-      ),
-    ]
-    const leave = (): void => undo.forEach((off) => off())
-    const caller = callers.add(
-      task,
-      waitMs,
-      (outcome) => {
-        leave()
-        resolve(outcome)
-      },
-      (error) => {
-        leave()
-        reject(error)
-      },
-    )
-    return caller
-  }
-
-  /** Others may have the slot of a task whose code waits for a call. */
-  const lendWhile = (
-    waiter: LiveTask | undefined,
-    resolve: (outcome: RunOutcome<unknown>) => void,
-    reject: (error: unknown) => void,
-  ): { resolve: typeof resolve; reject: typeof reject } => {
-    if (waiter === undefined) return { resolve, reject }
-    const lent = turns.lend(waiter)
-    const after =
-      <Answer>(answer: (given: Answer) => void) =>
-      (given: Answer): void => {
-        turns.takeBack(waiter, lent)
-        answer(given)
-      }
-    return { resolve: after(resolve), reject: after(reject) }
-  }
-
   const runningTask = (): LiveTask | undefined => {
     const context = parts.ambient.current()
     const task = contexts.taskOf(context)
@@ -515,6 +358,31 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     if (contexts.isOver(context)) throw new ParentStoppingError(task.taskId)
     return supervisor.live.has(task.taskId) ? task : undefined
   }
+
+  const carryOut = createCarryOut({
+    tree,
+    messages,
+    shadows,
+    closeRun: admission.closeRun,
+    cancel: (roots, cause) => cancel(roots, cause, undefined),
+    redirect,
+    answer: actors.questions.answer,
+    background,
+  })
+  const calls = createCalls({
+    clock,
+    admission,
+    callers,
+    turns,
+    waits,
+    start: actors.start,
+    promote,
+    follow: shadows.follow,
+    cancel: (task) => {
+      cancel([task], { reason: 'user', actor: task.spec.owner }, undefined).catch(parts.reportError)
+    },
+    runningTask,
+  })
 
   return {
     isAmbient: parts.ambient.isAmbient,
@@ -533,58 +401,18 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     cancel,
     whenAllEnded,
 
-    run: (call, parent) =>
-      new Promise((resolve, reject) => {
-        const { spec } = call
-        const task = create(call, parent, 'attached')
-        const isPatient = spec.inlineMs === 0 || task.place?.isOverdraft === true
-        const waiter = turns.areLimited ? (parent ?? runningTask()) : undefined
-        const caller = lendWhile(waiter, resolve, reject)
-        addCaller(task, isPatient ? Infinity : spec.inlineMs, call, caller.resolve, caller.reject)
-        const start = (): void => actors.start(task)
-        if (isEphemeral(spec)) return starts.push(start)
-        const refuse = (error: Error): void => callers.refuseAll(task, error)
-        recordInTurn(task, { onAdmitted: start, onTwin: (twinId) => refuse(new TwinFound(twinId)), onRefused: refuse })
-      }),
-
-    spawn: (call, parent) =>
-      new Promise((resolve, reject) => {
-        const task = create(call, parent, 'detached')
-        const begin = (): void => {
-          actors.start(task)
-          resolve(task)
-        }
-        recordInTurn(task, { onAdmitted: begin, onTwin: (twinId) => reject(new TwinFound(twinId)), onRefused: reject })
-      }),
-
+    run: calls.run,
+    spawn: calls.spawn,
+    attach: calls.attach,
     closeRun: admission.closeRun,
     dropRetries: actors.dropRetries,
-    handBack,
-
+    handBack: createHandBack({
+      live: supervisor.live,
+      canHandBack: () => membership.canHandBack,
+      handBack: actors.handBack,
+      whenAllEnded,
+    }),
     background,
-
-    attach: (task, { waitMs, signal, waiter }) =>
-      new Promise((resolve, reject) => {
-        if (task.hasExplicitTarget) {
-          return callers.whenTicket(task, (ticket) => resolve({ kind: 'background', ticket }))
-        }
-        const leave = waits.enter([task], waiter)
-        promote(task)
-        callers.attachAgain(task)
-        addCaller(
-          task,
-          waitMs,
-          { signal, cancelSignal: undefined },
-          (outcome) => {
-            leave()
-            resolve(outcome)
-          },
-          (error) => {
-            leave()
-            reject(error as Error)
-          },
-        )
-      }),
 
     redirect,
 
@@ -599,34 +427,4 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
       return task !== undefined && supervisor.live.has(task.taskId)
     },
   }
-}
-
-/** Whether a call leaves no trace as long as it is awaited inline. */
-export function isEphemeral({ durable, inlineMs, name, concurrency, dedupe }: TaskSpec): boolean {
-  return !durable && inlineMs > 0 && name === undefined && concurrency === undefined && dedupe === undefined
-}
-
-/** Instead of a new task: another one holds the dedupe key. The gate answers with that one. */
-export class TwinFound extends Error {
-  readonly taskId: string
-
-  constructor(taskId: string) {
-    super('another task holds the dedupe key')
-    this.name = 'TwinFound'
-    this.taskId = taskId
-  }
-}
-
-/** The live tasks of an owner, or of one run of that owner, that hang below no other of them. */
-export function topTasks(tree: TreeIndex, owner: string, runId: string | undefined): LiveTask[] {
-  const node = tree.findOwner(owner)
-  if (node === undefined) return []
-  if (runId === undefined) return [...childrenOf(node)]
-  const covered = new Set<TreeNode>()
-  return descendantsOf(node).filter((task) => {
-    const isBelow = covered.has(task.above)
-    if (!isBelow && task.correlation?.runId !== runId) return false
-    covered.add(task)
-    return !isBelow
-  })
 }

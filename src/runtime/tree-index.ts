@@ -99,3 +99,17 @@ export function deepestFirst(tops: readonly LiveTask[]): LiveTask[] {
   }
   return layers.reverse().flat()
 }
+
+/** The live tasks of an owner, or of one run of that owner, that hang below no other of them. */
+export function topTasks(tree: TreeIndex, owner: string, runId: string | undefined): LiveTask[] {
+  const node = tree.findOwner(owner)
+  if (node === undefined) return []
+  if (runId === undefined) return [...childrenOf(node)]
+  const covered = new Set<TreeNode>()
+  return descendantsOf(node).filter((task) => {
+    const isBelow = covered.has(task.above)
+    if (!isBelow && task.correlation?.runId !== runId) return false
+    covered.add(task)
+    return !isBelow
+  })
+}
