@@ -92,6 +92,7 @@ export function readArguments(): Readonly<Record<string, string>> {
 
 /** Hands the measurements to the runner, or to the reader when a case is run by hand. */
 export function report(measurements: Measurements): void {
-  if (process.send === undefined) console.log(measurements)
-  else process.send(measurements)
+  if (process.send === undefined) return console.log(measurements)
+  // Some packages listen to the runner, and would keep the process for that.
+  process.send(measurements, undefined, undefined, () => process.disconnect())
 }

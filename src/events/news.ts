@@ -31,7 +31,8 @@ interface Watched {
   position: number
   isLooking: boolean
   mustLookAgain: boolean
-  nextLook: Moment | undefined
+  /** Until it is over, nobody looks because of a hint. */
+  rest: Moment | undefined
 }
 
 export function createNews(parts: {
@@ -59,7 +60,7 @@ export function createNews(parts: {
       // The next look comes by itself, and whoever reads the feed learns what is wrong with the store.
     }
     watched.isLooking = false
-    if (watched.mustLookAgain) lookSoon(watched)
+    if (watched.mustLookAgain && watched.rest === undefined) lookOrRest(watched)
   }
 
   const tell = (watched: Watched, position: number): void => {
@@ -73,16 +74,22 @@ export function createNews(parts: {
     }
   }
 
-  const lookSoon = (watched: Watched): void => {
-    if (watched.nextLook !== undefined || watched.listeners.size === 0) return
-    watched.nextLook = deadlines.idleAfter(
+  /** The first hint after a rest is looked into at once, and those that come soon after it together. */
+  const lookOrRest = (watched: Watched): void => {
+    if (watched.listeners.size === 0) return
+    if (watched.rest !== undefined) {
+      watched.mustLookAgain = true
+      return
+    }
+    watched.rest = deadlines.idleAfter(
       LOOK_MS,
       () => {
-        watched.nextLook = undefined
-        void look(watched)
+        watched.rest = undefined
+        if (watched.mustLookAgain) lookOrRest(watched)
       },
       undefined,
     )
+    void look(watched)
   }
 
   const lookAtAll = (): void => {
@@ -99,7 +106,7 @@ export function createNews(parts: {
     stopWatching = parts.cluster.watch(({ owner, node }) => {
       if (node !== undefined && owner === undefined) return
       for (const watched of feeds.values()) {
-        if (owner === undefined || watched.owner === undefined || watched.owner === owner) lookSoon(watched)
+        if (owner === undefined || watched.owner === undefined || watched.owner === owner) lookOrRest(watched)
       }
     })
   }
@@ -121,7 +128,7 @@ export function createNews(parts: {
         position: -1,
         isLooking: false,
         mustLookAgain: false,
-        nextLook: undefined,
+        rest: undefined,
       }
       feeds.set(owner, watched)
       watched.listeners.add(listener)
@@ -129,7 +136,7 @@ export function createNews(parts: {
       return () => {
         watched.listeners.delete(listener)
         if (watched.listeners.size > 0 || feeds.get(owner) !== watched) return
-        watched.nextLook?.disarm()
+        watched.rest?.disarm()
         feeds.delete(owner)
         if (feeds.size === 0) end()
       }
