@@ -25,7 +25,7 @@ const BUSY_MS = 5_000
  */
 const LOG_PAGES = 4_000
 /** How often is looked for what other processes have changed, while somebody watches, in milliseconds. */
-const LOOK_MS = 100
+const LOOK_MS = 25
 /** Statements cost more to prepare than to run, so they are kept. */
 const MAX_KEPT_STATEMENTS = 200
 /** Rows of one statement. A few sizes serve every number, and need few statements. */
