@@ -120,3 +120,27 @@ test('a task that takes its process down runs again so often, ever later, and th
   expect((await node.ann.get(handle.taskId))?.failure).toMatchObject({ code: 'interrupted', retryable: false })
   await expect(node.ann.result(handle.taskId)).rejects.toMatchObject({ code: 'task_failed' })
 })
+
+test.each([
+  { leaseMs: 12_000, withinMs: 20_000, what: 'by default' },
+  { leaseMs: 1_000, withinMs: 2_000, what: 'with the lease of one second' },
+])(
+  'a dead process is noticed, and its tasks are taken over, within $withinMs ms $what',
+  async ({ leaseMs, withinMs }) => {
+    const { start, advance, settle } = setupNodes()
+    const again = controllableTool<undefined, string>('again', { policy: { recovery: 'rerun' } })
+    const options = { leaseMs, tools: [again.tool] }
+    const [a, b] = [await start(options), await start(options)]
+    const once = await a.ann.spawn(forever)
+    await a.ann.spawn(again.tool, undefined)
+    await settle()
+    // At any moment between two renewals.
+    for (const moment of [0, 1, 2, 3]) {
+      if (moment < 3) await advance(leaseMs / 7)
+      else a.kill()
+    }
+    await advance(withinMs)
+    expect((await b.ann.get(once.taskId))?.status).toBe('failed')
+    expect(again.calls).toHaveLength(2)
+  },
+)
