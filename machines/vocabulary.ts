@@ -18,6 +18,11 @@ export type TaskStatus =
 /** The statuses of a task that has not ended. */
 export const LIVE_STATUSES = ['queued', 'running', 'waiting', 'retrying', 'finishing', 'stopping'] as const
 
+/** The statuses of one that has. */
+export const FINAL_STATUSES = ['completed', 'failed', 'cancelled'] as const
+
+export const TASK_STATUSES: readonly TaskStatus[] = [...LIVE_STATUSES, ...FINAL_STATUSES]
+
 /** A status no event leaves. */
 export type FinalStatus = 'completed' | 'failed' | 'cancelled'
 

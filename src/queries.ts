@@ -1,5 +1,5 @@
 /** The options of reading verbs, checked. */
-import type { StopCause, TaskStatus } from '../machines/vocabulary.ts'
+import { TASK_STATUSES, type StopCause } from '../machines/vocabulary.ts'
 import { fromListCursor } from './list-cursor.ts'
 import {
   badOption,
@@ -19,18 +19,6 @@ const DEFAULT_PAGE = 100
 const MAX_KEY_CHARS = 256
 const MAX_NOTE_CHARS = 1_000
 
-const STATUSES: readonly TaskStatus[] = [
-  'queued',
-  'running',
-  'waiting',
-  'retrying',
-  'finishing',
-  'stopping',
-  'completed',
-  'failed',
-  'cancelled',
-]
-
 /** @throws TypeError, `invalid_cursor` */
 export function toListQuery(filter: unknown, owner: string | undefined): ListQuery {
   const known = ['status', 'parent', 'tree', 'tool', 'name', 'conversation', 'correlation', 'after', 'limit']
@@ -41,7 +29,7 @@ export function toListQuery(filter: unknown, owner: string | undefined): ListQue
   const limit = given['limit'] === undefined ? DEFAULT_PAGE : Math.min(MAX_PAGE, checkLimit('limit', given['limit']))
   const query = {
     owner: owner ?? text('owner'),
-    status: given['status'] === undefined ? undefined : toChoices('status', given['status'], STATUSES),
+    status: given['status'] === undefined ? undefined : toChoices('status', given['status'], TASK_STATUSES),
     parentId: text('parent'),
     rootId: text('tree'),
     tool: text('tool'),

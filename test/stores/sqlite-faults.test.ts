@@ -104,6 +104,7 @@ test('who watches opens the store, and is woken by what another connection has w
   await expect.poll(() => hints).toBe(2)
   undo()
   await second.commit(commitOf(recordOf('b')))
+  // Ten looks of the real clock: that something does not come has no moment to wait for.
   await new Promise((resolve) => setTimeout(resolve, 250))
   expect(hints).toBe(2)
 })

@@ -1,5 +1,5 @@
 /** Everything that is read, a page at a time. */
-import { isFinalStatus } from '../../../machines/vocabulary.ts'
+import { isFinalStatus, TASK_STATUSES } from '../../../machines/vocabulary.ts'
 import type { StoredRecord } from '../../ports/task-record.ts'
 import type { FeedEntry, FeedPage, ListPage, ListQuery, OutboxEntry, TaskStore } from '../../ports/task-store.ts'
 import type { RedisCall } from './connection.ts'
@@ -13,18 +13,6 @@ import { runScript } from './scripts/script.ts'
 /** How many tasks one call looks at, and how many bytes it gives at most, but for the last record: a call holds up the server. */
 const LOOKS = 500
 const PAGE_BYTES = 4_194_304
-
-const STATUSES = [
-  'queued',
-  'running',
-  'waiting',
-  'retrying',
-  'finishing',
-  'stopping',
-  'completed',
-  'failed',
-  'cancelled',
-] as const
 
 type Reads = Promised<
   Pick<TaskStore, 'read' | 'list' | 'count' | 'readEvents' | 'readFeed' | 'lastPosition' | 'readOutbox'>
@@ -58,9 +46,11 @@ export function createReads(parts: {
     list: (query) => listRecords(parts, query),
     async count(owner) {
       const key = owner === undefined ? `${base}counts` : `${base}countsOf:${toKeyPart(owner)}`
-      const found = (await call('HMGET', [key, ...STATUSES])) as readonly (string | null)[]
+      const found = (await call('HMGET', [key, ...TASK_STATUSES])) as readonly (string | null)[]
       return Object.fromEntries(
-        STATUSES.flatMap((status, index) => (Number(found[index] ?? 0) === 0 ? [] : [[status, Number(found[index])]])),
+        TASK_STATUSES.flatMap((status, index) =>
+          Number(found[index] ?? 0) === 0 ? [] : [[status, Number(found[index])]],
+        ),
       )
     },
     async readEvents({ taskId, afterSeq, limit }) {

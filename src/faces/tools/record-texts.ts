@@ -13,16 +13,6 @@ import { inSentence } from './answers.ts'
 const MAX_TARGET_CHARS = 100
 const MS_PER_SECOND = 1_000
 
-export const LIVE_STATUSES: readonly TaskStatus[] = [
-  'queued',
-  'running',
-  'waiting',
-  'retrying',
-  'finishing',
-  'stopping',
-]
-export const ENDED_STATUSES: readonly TaskStatus[] = ['completed', 'failed', 'cancelled']
-
 const STATUS_TEXTS: Readonly<Record<TaskStatus, string>> = {
   queued: 'queued, its work has not begun',
   running: 'running',

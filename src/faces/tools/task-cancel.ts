@@ -1,12 +1,11 @@
 /** `task_cancel`: stops a task and everything below it: one by its id, the one that asks, or one by its name. */
-import { isFinalStatus } from '../../../machines/vocabulary.ts'
+import { isFinalStatus, LIVE_STATUSES } from '../../../machines/vocabulary.ts'
 import { TaskNotFoundError } from '../../errors.ts'
 import type { CancelReport } from '../../ports/task-handle.ts'
 import { countOf } from './answers.ts'
 import type { ControlParts, ControlToolSpec } from './control-tool.ts'
 import { requireRecord } from './outcomes.ts'
 import { text } from './parameters.ts'
-import { LIVE_STATUSES } from './record-texts.ts'
 
 const SELF = 'self'
 const MAX_NAME_CHARS = 64

@@ -1,19 +1,25 @@
 /** `task_list`: the owner's tasks, oldest first, as many as one answer has room for. */
-import { isFinalStatus, type TaskStatus } from '../../../machines/vocabulary.ts'
+import {
+  FINAL_STATUSES,
+  isFinalStatus,
+  LIVE_STATUSES,
+  TASK_STATUSES,
+  type TaskStatus,
+} from '../../../machines/vocabulary.ts'
 import { capText } from '../../kept-text.ts'
 import type { TaskPage } from '../../ports/session.ts'
 import type { TaskRecord } from '../../ports/task-record.ts'
 import { answerWith, countOf, withData } from './answers.ts'
 import { CHANGES_NOTHING, type ControlParts, type ControlToolSpec } from './control-tool.ts'
 import { text } from './parameters.ts'
-import { ENDED_STATUSES, LIVE_STATUSES, secondsSince } from './record-texts.ts'
+import { secondsSince } from './record-texts.ts'
 
 const MAX_ROWS = 50
 const MAX_DESCRIPTION_CHARS = 200
 
 const parameters = {
   status: text('Which tasks: live (the default), ended, all, or one status such as failed.', {
-    choices: ['live', 'ended', 'all', ...LIVE_STATUSES, ...ENDED_STATUSES],
+    choices: ['live', 'ended', 'all', ...TASK_STATUSES],
   }),
   after: text('For the next page: the `after` that the page before named.'),
 }
@@ -48,9 +54,9 @@ export function createTaskList(parts: ControlParts): ControlToolSpec<typeof para
 
 /** What is no status is taken for the default. */
 function statusesOf(status: string): readonly TaskStatus[] {
-  const all = [...LIVE_STATUSES, ...ENDED_STATUSES]
+  const all = TASK_STATUSES
   if (status === 'all') return all
-  if (status === 'ended') return ENDED_STATUSES
+  if (status === 'ended') return FINAL_STATUSES
   const one = all.find((known) => known === status)
   return one === undefined ? LIVE_STATUSES : [one]
 }

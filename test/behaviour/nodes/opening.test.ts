@@ -51,8 +51,7 @@ test('a store that cannot be opened fails `start` with its reason, and is tried 
   await expect(tasks.start()).rejects.toThrow('wrong password')
   await expect(ann.list()).rejects.toThrow('wrong password')
   isDown = false
-  await new Promise((resolve) => setTimeout(resolve, 300))
-  expect((await ann.list()).tasks).toEqual([])
+  await expect.poll(async () => (await ann.list()).tasks).toEqual([])
   await expect(tasks.start()).resolves.toBeUndefined()
 })
 
