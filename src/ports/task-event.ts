@@ -1,6 +1,7 @@
 /** One numbered fact about a task. The log of these is its history. */
 import type { Correlation } from '../../machines/policies/lineage.ts'
 import type { FinalStatus, StopCause, TaskFailure } from '../../machines/vocabulary.ts'
+import type { DeliveryEventData, DeliveryEventType, DeliveryKind } from './delivery.ts'
 import type { MessageSender } from './message.ts'
 import type { TaskProgress, TaskRecord, TaskUsage } from './task-record.ts'
 
@@ -122,6 +123,18 @@ export type TaskEvent = {
   [Type in TaskEventType]: TaskEventBase & { readonly type: Type } & TaskEventData[Type]
 }[TaskEventType]
 
+/** A line of the log of a delivery, as subscribers see it: in the feeds of its owner and of all, never in that of its task. */
+export type DeliveryEvent = {
+  [Type in DeliveryEventType]: Omit<TaskEventBase, 'epoch' | 'ephemeral' | 'seq'> & {
+    readonly type: Type
+    readonly deliveryId: string
+    /** Gapless within one delivery, from 1. */
+    readonly seq: number
+    readonly target: string
+    readonly kind: DeliveryKind
+  } & DeliveryEventData[Type]
+}[DeliveryEventType]
+
 /** Events that were once there are gone: `from` to `to`, both included. Numbers are `seq` or feed positions. */
 export interface StreamGap {
   readonly type: 'stream.gap'
@@ -150,7 +163,7 @@ export interface StreamHeartbeat {
 export type StreamMark = StreamGap | StreamReset | StreamPaused | StreamHeartbeat
 
 /** Anything a stream yields. */
-export type StreamItem = TaskEvent | StreamMark
+export type StreamItem = TaskEvent | DeliveryEvent | StreamMark
 
 /** An event as a store keeps it: what the record does not say. */
 export interface StoredEvent<Type extends TaskEventType = TaskEventType> {

@@ -9,11 +9,15 @@
  * 5. Of a commit whose claims are not all free, nothing is kept.
  * 6. A commit whose record has ended frees the claims of its task, except those of kind `dedupe`.
  * 7. A method may answer at once or with a promise.
+ * 8. The new lines of the logs of deliveries are events of the feeds, too: those of a commit come after its events, in the
+ *    order of its outbox.
+ * 9. A task that still owes a delivery is not dropped.
  */
 import type { RetentionPolicy } from '../../machines/policies/retention.ts'
 import type { TaskStatus } from '../../machines/vocabulary.ts'
 import type { Awaitable } from './awaitable.ts'
 import type { ClusterStore } from './cluster-store.ts'
+import type { OutboxEntry, StoredDeliveryEvent } from './delivery.ts'
 import type { StoredEvent } from './task-event.ts'
 import type { Durability, StoredRecord } from './task-record.ts'
 
@@ -26,18 +30,6 @@ export interface Claim {
   readonly kind: 'name' | 'concurrency' | 'dedupe'
   /** Folded: two keys that must not coexist are equal. */
   readonly key: string
-}
-
-/** One result that has to reach one target. */
-export interface OutboxEntry {
-  readonly deliveryId: string
-  readonly taskId: string
-  readonly owner: string
-  readonly target: string
-  readonly requestedAt: number
-  readonly state: 'pending' | 'delivered' | 'failed'
-  readonly settledAt?: number
-  readonly error?: string
 }
 
 /**
@@ -59,6 +51,7 @@ export interface Commit {
   readonly events: readonly StoredEvent[]
   /** Fresh events up to this sequence number are dropped. */
   readonly trimTo: number
+  /** Deliveries that begin with this commit, each in its version 1. */
   readonly outbox: readonly OutboxEntry[]
   readonly claims: readonly Claim[]
   /** Each kind is attached once in the life of a task. */
@@ -76,9 +69,29 @@ export type CommitReply =
   /** Another task, of this id, holds a claim. */
   | { readonly kind: 'claimed'; readonly claim: Claim; readonly taskId: string }
 
+/** What became of the change of a delivery. `stale`: it is kept in another version, or its task is gone. */
+export type DeliveryReply =
+  | {
+      readonly kind: 'put'
+      /** The place of the first new line of its log in the owner's feed and in the feed over all. */
+      readonly ownerPosition: number
+      readonly position: number
+    }
+  | { readonly kind: 'stale' }
+
+/** Which deliveries, of those that are not settled well. */
+export interface DeliveryQuery {
+  readonly state: 'pending' | 'deadLettered'
+  /** Absent: of every owner. */
+  readonly owner?: string
+  /** The id of the last one of the page before. */
+  readonly after?: string
+  readonly limit: number
+}
+
 /** One committed event at its places in the feeds. */
-export interface FeedEntry {
-  readonly event: StoredEvent
+export interface FeedEntry<Event extends StoredEvent | StoredDeliveryEvent = StoredEvent | StoredDeliveryEvent> {
+  readonly event: Event
   readonly record: StoredRecord
   readonly ownerPosition: number
   readonly position: number
@@ -136,7 +149,7 @@ export interface TaskStore {
     readonly taskId: string
     readonly afterSeq: number
     readonly limit: number
-  }): Awaitable<readonly FeedEntry[]>
+  }): Awaitable<readonly FeedEntry<StoredEvent>[]>
   /** Absent owner: the feed over all. */
   readFeed(read: { readonly owner?: string; readonly after: number; readonly limit: number }): Awaitable<FeedPage>
   /** The last position that was given out in a feed, 0 when none was. */
@@ -144,10 +157,16 @@ export interface TaskStore {
   /** The id of the task that holds a claim. */
   claimedBy(claim: Claim): Awaitable<string | undefined>
   readAttachment(taskId: string, kind: AttachmentKind): Awaitable<string | undefined>
+  /** All deliveries of a task, in the order in which they began. */
   readOutbox(taskId: string): Awaitable<readonly OutboxEntry[]>
-  /** Deliveries that have no outcome, of all owners, by their ids. `after`: the id of the last one of the page before. */
-  readPending(read: { readonly after?: string; readonly limit: number }): Awaitable<readonly OutboxEntry[]>
-  settleDelivery(entry: OutboxEntry): Awaitable<void>
+  /** By their ids. */
+  listDeliveries(query: DeliveryQuery): Awaitable<readonly OutboxEntry[]>
+  /**
+   * Keeps a delivery in its next version, or in its first one, and puts the new lines of its log into the feeds. It is `stale`
+   * unless the kept version is the one before. What is kept already in this version, from the same node, gets its first
+   * answer again.
+   */
+  putDelivery(entry: OutboxEntry): Awaitable<DeliveryReply>
   /**
    * Drops finished tasks beyond the limits, oldest first, with all that is kept of them, at most `maxEvicted` of them. Says how many
    * went and when to come back.
