@@ -72,6 +72,7 @@ export function createDeliveries(parts: {
 }): Deliveries {
   const { targets, store, clock, logger, settings } = parts
   const byId = new Map<string, Delivery>()
+  const changing = new Set<string>()
   const goneTargets = new Map<string, DeliveryFailure>()
   const caller = createChannelCaller({ deadlines: parts.deadlines, sendMs: settings.sendMs })
   const pause: BackoffPolicy = { ...settings, jitter: 'none' }
@@ -164,6 +165,33 @@ export function createDeliveries(parts: {
     return true
   }
 
+  /** One change of a delivery at a time: a store takes two that are alike, from one process, for one that is repeated. */
+  const alone = async <Answer>(deliveryId: string, change: () => Promise<Answer>): Promise<Answer | undefined> => {
+    if (changing.has(deliveryId) || byId.has(deliveryId)) return undefined
+    changing.add(deliveryId)
+    try {
+      return await change()
+    } finally {
+      changing.delete(deliveryId)
+    }
+  }
+
+  const sendAgain = async (entry: OutboxEntry, actor: string): Promise<boolean> => {
+    const next = replayed(entry, { actor, node: parts.nodeId() }, clock.now())
+    if (!(await put(entry, next))) return false
+    start(next)
+    return true
+  }
+
+  const sendAsNew = async (entry: OutboxEntry, actor: string): Promise<boolean> => {
+    const { taskId, owner, target, kind } = entry
+    const again = request({ taskId, owner, target, kind })
+    if (!(await put(undefined, again))) return false
+    start(again)
+    await put(entry, withdrawn(entry, { reason: 'cleared', actor }, clock.now()))
+    return true
+  }
+
   const request = (asked: Pick<OutboxEntry, 'taskId' | 'owner' | 'target' | 'kind'>): OutboxEntry =>
     requestDelivery({ ...asked, deliveryId: parts.createId(), node: parts.nodeId(), at: clock.now() })
 
@@ -179,29 +207,22 @@ export function createDeliveries(parts: {
       return (await put(undefined, entry)) ? start(entry) : undefined
     },
 
-    async adopt(entry) {
-      if (byId.has(entry.deliveryId)) return undefined
-      const taken = takeOver(entry, parts.nodeId())
-      return (await put(entry, taken)) ? start(taken) : undefined
-    },
+    adopt: (entry) =>
+      alone(entry.deliveryId, async () => {
+        const taken = takeOver(entry, parts.nodeId())
+        return (await put(entry, taken)) ? start(taken) : undefined
+      }),
 
     async replay(entry, { actor, asNew }) {
       goneTargets.delete(entry.target)
-      if (asNew) {
-        const { taskId, owner, target, kind } = entry
-        const again = request({ taskId, owner, target, kind })
-        if (!(await put(undefined, again))) return false
-        start(again)
-        // A dead letter that somebody else has sent again meanwhile is theirs.
-        return put(entry, withdrawn(entry, { reason: 'cleared', actor }, clock.now()))
-      }
-      const next = replayed(entry, { actor, node: parts.nodeId() }, clock.now())
-      if (!(await put(entry, next))) return false
-      start(next)
-      return true
+      const isDone = await alone(entry.deliveryId, () => (asNew ? sendAsNew(entry, actor) : sendAgain(entry, actor)))
+      return isDone === true
     },
 
-    clear: (entry, actor) => put(entry, withdrawn(entry, { reason: 'cleared', actor }, clock.now())),
+    async clear(entry, actor) {
+      const next = withdrawn(entry, { reason: 'cleared', actor }, clock.now())
+      return (await alone(entry.deliveryId, () => put(entry, next))) === true
+    },
 
     whenIdle: () => lanes.whenIdle(),
 

@@ -6,6 +6,8 @@
  */
 import type { DeliveryState } from '../../machines/vocabulary.ts'
 
+export type { DeliveryState }
+
 /** `start`: the task went to the background. `end`: it has ended, and this is its result. */
 export type DeliveryKind = 'start' | 'end'
 
