@@ -83,6 +83,7 @@ export type {
 } from './ports/task-record.ts'
 export { groupCommits, type CommitGroupsOptions } from './commit-groups.ts'
 export type { Awaitable } from './ports/awaitable.ts'
+export type { OutboxEntry, StoredDeliveryEvent } from './ports/delivery.ts'
 export { ORDER_KEPT_MS, type ClusterStore, type DeadNode, type Order, type StoreHint } from './ports/cluster-store.ts'
 export type {
   Attachment,
@@ -90,11 +91,12 @@ export type {
   Claim,
   Commit,
   CommitReply,
+  DeliveryQuery,
+  DeliveryReply,
   FeedEntry,
   FeedPage,
   ListPage,
   ListQuery,
-  OutboxEntry,
   PruneReply,
   TaskStore,
 } from './ports/task-store.ts'

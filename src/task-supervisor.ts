@@ -127,8 +127,8 @@ const STORE_METHODS = [
   'claimedBy',
   'readAttachment',
   'readOutbox',
-  'readPending',
-  'settleDelivery',
+  'listDeliveries',
+  'putDelivery',
   'prune',
   'close',
 ] as const
