@@ -5,7 +5,7 @@
  * 1. A delivery is pending from the commit of the task's end on, until a channel has taken it, it is a dead letter or
  *    nobody wants it any more. What became of it is kept before it is told.
  * 2. A channel that throws, rejects or does not answer delays what goes to the same target, and nothing else.
- * 3. What is on its way at `stop` gets its signal and stays pending.
+ * 3. What is on its way at `stop` gets its signal and stays pending. What the store answers only then is sent, but not again.
  */
 import type { BackoffPolicy } from '../../machines/policies/backoff.ts'
 import type { DeliveryLimits } from '../../machines/policies/delivery.ts'

@@ -9,6 +9,9 @@ import type {
   OutboxEntry,
 } from '../ports/delivery.ts'
 
+const NONE: readonly never[] = Object.freeze([])
+const NOTHING = Object.freeze({})
+
 /** A delivery that begins. */
 export function requestDelivery(asked: {
   readonly deliveryId: string
@@ -20,7 +23,7 @@ export function requestDelivery(asked: {
   readonly at: number
 }): OutboxEntry {
   const { node, at, ...rest } = asked
-  const log: readonly DeliveryLine[] = [{ seq: 1, type: 'delivery.requested', at, data: {} }]
+  const line: DeliveryLine = Object.freeze({ seq: 1, type: 'delivery.requested', at, data: NOTHING })
   return Object.freeze({
     ...rest,
     version: 1,
@@ -29,8 +32,8 @@ export function requestDelivery(asked: {
     requestedAt: at,
     attempts: 0,
     sent: 0,
-    messageIds: [],
-    log,
+    messageIds: NONE,
+    log: Object.freeze([line]),
   })
 }
 
@@ -128,7 +131,9 @@ function withoutPlans(entry: OutboxEntry): OutboxEntry {
 }
 
 function next(entry: OutboxEntry, changes: Partial<OutboxEntry>): OutboxEntry {
-  return Object.freeze({ ...entry, ...changes, version: entry.version + 1 })
+  const changed: OutboxEntry = { ...entry, ...changes, version: entry.version + 1 }
+  for (const part of [changed.log, changed.messageIds, changed.failure, changed.digestOf]) Object.freeze(part)
+  return Object.freeze(changed)
 }
 
 function lineOf<Type extends DeliveryEventType>(
@@ -137,5 +142,5 @@ function lineOf<Type extends DeliveryEventType>(
   at: number,
   data: DeliveryEventData[Type],
 ): DeliveryLine {
-  return { seq: log.length + 1, type, at, data } as DeliveryLine
+  return Object.freeze({ seq: log.length + 1, type, at, data: Object.freeze(data) }) as DeliveryLine
 }

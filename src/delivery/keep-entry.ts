@@ -53,16 +53,16 @@ export function createEntryKeeper(parts: {
 
   return {
     async keep(entry) {
-      for (let failedAttempts = 1; !isStopped; failedAttempts += 1) {
+      for (let failedAttempts = 1; ; failedAttempts += 1) {
         try {
           const reply = await put(entry)
           return reply.kind === 'put' ? reply : 'lost'
         } catch (error) {
           parts.onError(error, entry)
+          if (isStopped) return 'stopped'
           await pause(backoffDelayMs(BACKOFF, { failedAttempts, random01: parts.random01() }))
         }
       }
-      return 'stopped'
     },
     stop() {
       isStopped = true

@@ -34,7 +34,9 @@ export interface Lanes {
   add(target: string, job: LaneJob): void
   /** Resolves when nothing runs or could run now; what waits for a moment is not waited for. */
   whenIdle(): Promise<void>
-  /** Nothing runs from now on. Says how many jobs are left, those that run included. */
+  /**
+   * Nothing waits any more: what comes from now on runs once, at once. Says how many jobs are left, those that run included.
+   */
   stop(): number
 }
 
@@ -159,7 +161,7 @@ export function createLanes(parts: {
 
   return {
     add(target, job) {
-      if (isStopped) return
+      if (isStopped) return void job.run(() => [])
       const lane = requireLane(target)
       lane.jobs.push(job)
       consider(lane)
