@@ -27,6 +27,13 @@ export {
   type ErrorCode,
 } from './errors.ts'
 export { toDigest, toModelMessage } from './delivery/model-messages.ts'
+export type {
+  DigestNoticeView,
+  EndNoticeView,
+  NoticeSettings,
+  NoticeTemplates,
+  StartNoticeView,
+} from './delivery/notice-settings.ts'
 export type { Operator } from './operator.ts'
 export type { RetentionOptions } from './options.ts'
 export { ChannelError } from './channel-error.ts'
