@@ -31,6 +31,7 @@ export type {
   DigestNoticeView,
   EndNoticeView,
   NoticeSettings,
+  NoticeOptions,
   NoticeTemplates,
   StartNoticeView,
 } from './delivery/notice-settings.ts'
@@ -48,7 +49,6 @@ export type {
   DeliveryTarget,
 } from './ports/channel.ts'
 export type { DeliveryPolicy, DeliveryRequest } from './delivery/targets.ts'
-export type { NoticeOptions } from './notice-options.ts'
 export type { AuditedTask, AuditPage } from './audit.ts'
 export type { Clock, ClockTimer } from './ports/clock.ts'
 export type { IdSource } from './ports/id-source.ts'

@@ -5,6 +5,7 @@ import { randomId } from './adapters/system/random-id.ts'
 import { systemClock } from './adapters/system/system-clock.ts'
 import { toTargets, type CallDefaults } from './call-spec.ts'
 import { createDeliveries } from './delivery/deliveries.ts'
+import { toNoticeSettings, type NoticeOptions } from './delivery/notice-settings.ts'
 import { createPresence } from './delivery/presence.ts'
 import { createRender } from './delivery/render.ts'
 import { createTargets, toChannelMap, type DeliveryPolicy } from './delivery/targets.ts'
@@ -26,7 +27,6 @@ import {
   toSettings,
   type SettingsOptions,
 } from './options.ts'
-import { toNoticeSettings, type NoticeOptions } from './notice-options.ts'
 import type { Channel } from './ports/channel.ts'
 import type { Clock } from './ports/clock.ts'
 import type { IdSource } from './ports/id-source.ts'
@@ -68,7 +68,10 @@ export interface TaskSupervisorOptions extends SettingsOptions {
    * target that is refused then is a dead letter. @defaultValue every owner may use every channel
    */
   readonly mayDeliver?: DeliveryPolicy
-  /** What is told, and how. */
+  /**
+   * What people are told, and how much of it.
+   * @defaultValue `{ maxChars: 9_000, maxMessages: 5, typing: true, digestMs: 0 }`
+   */
   readonly notices?: NoticeOptions
   /** A ledger of the host's own, which mirrors every change of its tasks. @defaultValue none */
   readonly projection?: Projection
@@ -184,7 +187,7 @@ export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskS
   const mayDeliver = options.mayDeliver === undefined ? undefined : checkFunction('mayDeliver', options.mayDeliver)
   const targets = createTargets(channels, mayDeliver)
   const deliverTo = toTargets(options.deliverTo === undefined ? [] : options.deliverTo, targets.resolve)
-  const notices = toNoticeSettings(options.notices)
+  const notices = toNoticeSettings('notices', options.notices)
   const lineage = checkChoice('lineage', orDefault(options.lineage, 'ambient'), ['ambient', 'explicit'])
   const memoise = checkBoolean('memoise', orDefault(options.memoise, true))
   const given = checkMethods('store', options.store === undefined ? memoryStore() : options.store, STORE_METHODS)
@@ -264,7 +267,7 @@ export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskS
     random01,
     createId,
     nodeId: runtime.membership.nodeId,
-    render: createRender(notices, store, logger),
+    render: createRender({ notices, store, logger }),
     publish: (entries) => void (hub.hasListeners() && hub.publish(entries)),
     runOutside: context.runOutside,
     onRetried: () => (counters.retriedDeliveries += 1),

@@ -57,8 +57,13 @@ export interface DeliveryParts {
   readonly isAllowed: (entry: OutboxEntry) => boolean
   /** Why nothing is sent to a target any more. */
   readonly goneTargets: { get(target: string): DeliveryFailure | undefined; add(target: string, why: DeliveryFailure): void }
-  /** The messages of a notice, for this channel. The first record is that of the delivery; more make it a digest. */
-  readonly render: (entry: OutboxEntry, records: readonly StoredRecord[], channel: Channel) => readonly string[]
+  /** The messages of a notice, for this channel; that of several ends is a digest. */
+  readonly render: (
+    entry: OutboxEntry,
+    record: StoredRecord,
+    others: readonly StoredRecord[],
+    channel: Channel,
+  ) => readonly string[]
   /** Keeps an entry, however long that takes. `lost`: another process has it. `stopped`: the supervisor has. */
   readonly save: (before: OutboxEntry, next: OutboxEntry, record: StoredRecord) => Promise<'kept' | 'lost' | 'stopped'>
   readonly parseTarget: (target: string) => DeliveryTarget
@@ -159,14 +164,14 @@ export function createDelivery(given: OutboxEntry, parts: DeliveryParts): Delive
     return others
   }
 
-  /** The records that the message tells of, its own first. */
+  /** The other records that the message tells of; nothing when it does not go on here. */
   const collect = async (record: StoredRecord, behind: Iterable<LaneJob>): Promise<StoredRecord[] | undefined> => {
     if (isFresh(entry) && entry.digestOf === undefined) {
       const others = await chooseOthers(record, behind)
       if (others.length > 0 && !(await keep(asDigest(entry, others), record))) return undefined
     }
     const found = await Promise.all((entry.digestOf ?? []).map(({ taskId }) => store.read(taskId)))
-    return [record, ...found.filter((other) => other !== undefined)]
+    return found.filter((other) => other !== undefined)
   }
 
   const sendParts = async (record: StoredRecord, texts: readonly string[], channel: Channel): Promise<SendOutcome | 'lost'> => {
@@ -229,9 +234,9 @@ export function createDelivery(given: OutboxEntry, parts: DeliveryParts): Delive
       await giveUp(refusal ?? { code: 'no_channel', message: 'there is none' }, record, entry.attempts)
       return NOTHING_TO_DO
     }
-    const records = await collect(record, behind)
-    if (records === undefined) return NOTHING_TO_DO
-    const outcome = await sendParts(record, parts.render(entry, records, channel), channel)
+    const others = await collect(record, behind)
+    if (others === undefined) return NOTHING_TO_DO
+    const outcome = await sendParts(record, parts.render(entry, record, others, channel), channel)
     if (outcome === 'lost') return NOTHING_TO_DO
     switch (outcome.kind) {
       case 'accepted':
