@@ -4,7 +4,7 @@ import type { DeliveryLine, DeliveryState, OutboxEntry } from '../ports/delivery
 import type { TaskEventType } from '../ports/task-event.ts'
 import type { StoredRecord } from '../ports/task-record.ts'
 import type { Awaitable } from '../ports/awaitable.ts'
-import type { Commit, CommitReply, DeliveryReply, TaskStore } from '../ports/task-store.ts'
+import type { Commit, CommitReply, DeliveryQuery, DeliveryReply, TaskStore } from '../ports/task-store.ts'
 
 export interface StoreContractCase {
   readonly title: string
@@ -100,6 +100,33 @@ function lineOf(before: OutboxEntry, state: DeliveryState): Pick<DeliveryLine, '
         ? { type: 'delivery.retried', data: { attempt: 1, failure, dueAt: BASE_AT + 1_000 } }
         : { type: 'delivery.replayed', data: { actor: 'ann' } }
   }
+}
+
+/** As `POLICY`, at a time when all that has ended is too old. */
+export const TOO_OLD = { ...POLICY, now: BASE_AT + 9_000 }
+
+export function endOf(taskId: string, fields: Partial<StoredRecord> = {}): StoredRecord {
+  return recordOf(taskId, { status: 'completed', endedAt: BASE_AT, ...fields })
+}
+
+export async function listed(store: TaskStore, query: Partial<DeliveryQuery>): Promise<string[]> {
+  const entries = await store.listDeliveries({ state: 'pending', limit: 10, ...query })
+  return entries.map(({ deliveryId }) => deliveryId)
+}
+
+/** The whole of a feed, as places and what stands there, read in pages of this size. */
+export async function readAll(store: TaskStore, limit: number, owner?: string): Promise<[number, string][]> {
+  const found: [number, string][] = []
+  for (let after = 0, isLast = false, pages = 0; !isLast; pages += 1) {
+    assert.ok(pages < 100, 'the feed ends')
+    const page = await store.readFeed({ after, limit, ...(owner === undefined ? {} : { owner }) })
+    for (const { event, position, ownerPosition } of page.entries) {
+      const of = 'deliveryId' in event ? `${event.deliveryId}:` : ''
+      found.push([owner === undefined ? position : ownerPosition, `${of}${event.seq}:${event.type}`])
+    }
+    ;({ upTo: after, isLast } = page)
+  }
+  return found
 }
 
 export async function put(store: TaskStore, entry: OutboxEntry): Promise<Extract<DeliveryReply, { kind: 'put' }>> {

@@ -18,6 +18,7 @@ import {
   seqsOf,
   type StoreContractCase,
 } from './contract-case.ts'
+import { DEBT_CASES } from './debt-contract.ts'
 import { DELIVERY_CASES } from './delivery-contract.ts'
 
 export const STORE_CONTRACT: readonly StoreContractCase[] = [
@@ -315,4 +316,5 @@ export const STORE_CONTRACT: readonly StoreContractCase[] = [
   }),
 
   ...DELIVERY_CASES,
+  ...DEBT_CASES,
 ]

@@ -113,8 +113,3 @@ export function matches(query: ListQuery, record: StoredRecord): boolean {
     (query.runId === undefined || record.correlation?.runId === query.runId)
   )
 }
-
-/** Owners hold no control characters, so the key is unambiguous. */
-export function keyOf(claim: Claim): string {
-  return `${claim.owner}\u0000${claim.kind}\u0000${claim.key}`
-}

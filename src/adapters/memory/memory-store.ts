@@ -9,20 +9,12 @@ import { isFinalStatus, type TaskStatus } from '../../../machines/vocabulary.ts'
 import type { OutboxEntry } from '../../ports/delivery.ts'
 import { isFreshEventType, type StoredEvent } from '../../ports/task-event.ts'
 import type { StoredRecord } from '../../ports/task-record.ts'
-import type {
-  Attachment,
-  Claim,
-  Commit,
-  CommitReply,
-  DeliveryReply,
-  FeedEntry,
-  TaskStore,
-} from '../../ports/task-store.ts'
+import type { Attachment, Commit, CommitReply, DeliveryReply, FeedEntry, TaskStore } from '../../ports/task-store.ts'
 import { createEndedTasks } from './ended-tasks.ts'
+import { createKeptClaims } from './kept-claims.ts'
 import {
   createOwner,
   eventsOf,
-  keyOf,
   matches,
   readPage,
   toEventEntry,
@@ -49,7 +41,7 @@ export function memoryStore(options: { readonly shared?: boolean } = {}): TaskSt
   const rows = new Map<string, Row>()
   const owners = new Map<string, Owner>()
   const all: Owner = createOwner()
-  const claims = new Map<string, string>()
+  const claims = createKeptClaims()
 
   const requireOwner = (owner: string): Owner => {
     const known = owners.get(owner)
@@ -68,15 +60,6 @@ export function memoryStore(options: { readonly shared?: boolean } = {}): TaskSt
     if (before === after) return
     count(owner, before, -1)
     count(owner, after, 1)
-  }
-
-  /** The answer to a change one of whose claims another task holds. */
-  const refuseClaims = (change: Commit): CommitReply | undefined => {
-    for (const claim of change.claims) {
-      const taskId = claims.get(keyOf(claim))
-      if (taskId !== undefined && taskId !== change.record.taskId) return { kind: 'claimed', claim, taskId }
-    }
-    return undefined
   }
 
   const appendEvents = (row: Row, owner: Owner, events: readonly StoredEvent[]): void => {
@@ -154,7 +137,7 @@ export function memoryStore(options: { readonly shared?: boolean } = {}): TaskSt
     all.rows.drop(row.place)
     count(owner, row.record.status, -1)
     rows.delete(row.record.taskId)
-    for (const claim of row.claims) claims.delete(keyOf(claim))
+    claims.drop(row)
     attachments.delete(row.record.taskId)
   }
 
@@ -169,18 +152,6 @@ export function memoryStore(options: { readonly shared?: boolean } = {}): TaskSt
     (known === undefined || !isFinalStatus(known.record.status)) &&
     !cluster.isAlive(node)
 
-  const takeClaims = (row: Row, taken: readonly Claim[]): void => {
-    if (taken.length === 0) return
-    for (const claim of taken) claims.set(keyOf(claim), row.record.taskId)
-    row.claims = [...row.claims, ...taken]
-  }
-
-  const freeClaims = (row: Row): void => {
-    if (row.claims.length === 0) return
-    for (const claim of row.claims) if (claim.kind !== 'dedupe') claims.delete(keyOf(claim))
-    row.claims = row.claims.filter(({ kind }) => kind === 'dedupe')
-  }
-
   const commit = (change: Commit): CommitReply => {
     const { record, expect } = change
     const known = rows.get(record.taskId)
@@ -190,7 +161,7 @@ export function memoryStore(options: { readonly shared?: boolean } = {}): TaskSt
       return { kind: 'stale' }
     }
     if (isFenced(change, known)) return { kind: 'stale' }
-    const refusal = refuseClaims(change)
+    const refusal = claims.refusalOf(change)
     if (refusal !== undefined) return refusal
 
     const before = known?.record.status
@@ -222,7 +193,7 @@ export function memoryStore(options: { readonly shared?: boolean } = {}): TaskSt
       row.ownerPosition = ownerPosition
       row.position = position
     }
-    takeClaims(row, change.claims)
+    claims.take(row, change.claims)
     appendEvents(row, owner, change.events)
     trim(row, owner, change.trimTo)
     for (const entry of change.outbox) keepDelivery(row, owner, { entry })
@@ -230,7 +201,7 @@ export function memoryStore(options: { readonly shared?: boolean } = {}): TaskSt
       attachments.set(record.taskId, [...(attachments.get(record.taskId) ?? []), ...change.attachments])
     }
     if (isFinalStatus(record.status)) {
-      if (before === undefined || !isFinalStatus(before)) freeClaims(row)
+      if (before === undefined || !isFinalStatus(before)) claims.free(row)
       ended.enter(row)
     }
     if (change.events.length + change.outbox.length > 0) cluster?.hint({ owner: record.owner })
@@ -281,7 +252,7 @@ export function memoryStore(options: { readonly shared?: boolean } = {}): TaskSt
       return readPage(owner === undefined ? all.feed : owners.get(owner)?.feed, after, limit)
     },
     lastPosition: (owner) => (owner === undefined ? all : owners.get(owner))?.feed.lastPlace() ?? 0,
-    claimedBy: (claim) => claims.get(keyOf(claim)),
+    claimedBy: (claim) => claims.holderOf(claim),
     readAttachment: (taskId, wanted) => attachments.get(taskId)?.find(({ kind }) => kind === wanted)?.json,
     readOutbox: (taskId) => rows.get(taskId)?.deliveries.map(({ entry }) => entry) ?? NONE,
     listDeliveries: (query) => openDeliveries.list(query),

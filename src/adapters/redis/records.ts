@@ -66,9 +66,9 @@ export function createRecordReader(logger: Logger | undefined): RecordReader {
       return { seq, type, at, epoch, data } as StoredEvent
     },
     toDeliveryEvent(taskPart, seq, json) {
-      const entry = parse(json) as OutboxEntry | undefined
-      const line = Array.isArray(entry?.log) ? entry.log[seq - 1] : undefined
-      return entry === undefined || line === undefined ? damaged(taskPart) : toDeliveryEvent(entry, line)
+      const entry = parse(json) as Partial<OutboxEntry> | undefined
+      const line = entry?.log?.[seq - 1]
+      return typeof line?.type === 'string' ? toDeliveryEvent(entry as OutboxEntry, line) : damaged(taskPart)
     },
   }
 }

@@ -4,7 +4,7 @@
  * 1. What a commit is judged by is read before anything of it is written, and the first write is one that Redis refuses
  *    when it is out of memory. So a commit is written whole or not at all, as long as nobody else writes these keys.
  * 2. One commit that cannot be written, because a key of its task is not what it should be, fails alone.
- * 3. No JSON is parsed on the way, but for the claims of a task that has any.
+ * 3. No JSON is parsed on the way, but for the claims of a task that has any, and for one that owes a delivery after its end.
  * 4. What many commits change, counters and indexes, is written once for the group, at its end.
  *
  * The events of a commit are one entry of each feed, at the place of the first of them: its task, the number of that event,
