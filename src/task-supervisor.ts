@@ -270,6 +270,7 @@ export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskS
     render: createRender({ notices, store, logger }),
     publish: (entries) => void (hub.hasListeners() && hub.publish(entries)),
     runOutside: context.runOutside,
+    onSettled: () => runtime.retention.noteEnd(),
     onRetried: () => (counters.retriedDeliveries += 1),
     onFailed: () => (counters.failedDeliveries += 1),
     onStoreError: () => (counters.storeErrors += 1),

@@ -66,6 +66,8 @@ export function createDeliveries(parts: {
   /** Makes facts about deliveries public, which the store has. */
   readonly publish: (entries: readonly FeedEntry[]) => void
   readonly runOutside: (work: () => void) => void
+  /** A task may owe nothing any more. */
+  readonly onSettled: () => void
   readonly onRetried: () => void
   readonly onFailed: () => void
   readonly onStoreError: () => void
@@ -131,6 +133,7 @@ export function createDeliveries(parts: {
       const kept = await keeper.keep(next)
       if (typeof kept === 'string') return kept
       tell(before, next, record, kept)
+      if (next.state !== 'pending') parts.onSettled()
       return 'kept'
     },
     parseTarget,

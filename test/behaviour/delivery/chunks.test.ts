@@ -77,7 +77,7 @@ describe('a store that fails', () => {
       failures -= 1
       return failures % 2 === 0 ? 'failAfter' : 'failBefore'
     })
-    const { ann, advance, chat, parts } = setupChunks({ store })
+    const { ann, advance, parts } = setupChunks({ store })
     const work = controllableTool('work')
     const task = await ann.spawn(work.tool, undefined, { deliverTo: 'chat:1' })
     failures = 4
