@@ -10,8 +10,10 @@ export {
   type TaskStatus,
 } from '../machines/vocabulary.ts'
 export { callbackChannel } from './adapters/channels/callback-channel.ts'
+export { consoleChannel, type ConsoleChannelOptions, type ConsoleStream } from './adapters/channels/console-channel.ts'
 export { fileChannel } from './adapters/channels/file-channel.ts'
 export { memoryStore } from './adapters/memory/memory-store.ts'
+export { ChannelError } from './channel-error.ts'
 export { approval, type Approval } from './approval.ts'
 export {
   ERROR_CODES,
@@ -29,7 +31,16 @@ export {
 export { toDigest, toModelMessage } from './delivery/model-messages.ts'
 export type { Operator } from './operator.ts'
 export type { RetentionOptions } from './options.ts'
-export type { Channel, ChannelMessage, ChannelSend, DeliveryTarget } from './ports/channel.ts'
+export type {
+  Channel,
+  ChannelCall,
+  ChannelLimits,
+  ChannelMessage,
+  ChannelPresence,
+  ChannelReceipt,
+  ChannelSend,
+  DeliveryTarget,
+} from './ports/channel.ts'
 export type { Clock, ClockTimer } from './ports/clock.ts'
 export type { IdSource } from './ports/id-source.ts'
 export type { RetryExhausted, RetryPolicy } from './ports/retry-policy.ts'
