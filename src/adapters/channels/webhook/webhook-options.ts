@@ -4,7 +4,7 @@ import { isIP } from 'node:net'
 import type * as IpAddresses from 'ipaddr.js'
 import { checkBoolean, checkDuration, checkFunction, checkOptionNames, checkWhole } from '../../../options.ts'
 import { requirePackage } from '../required-package.ts'
-import { createAddressGuard, foldHost, parseUrl, type AddressGuard } from './address-guard.ts'
+import { createAddressGuard, foldHost, hostOf, parseUrl, type AddressGuard } from './address-guard.ts'
 import type { RequestSettings } from './guarded-request.ts'
 import { createSigner, type SignBody, type WebhookSecrets } from './webhook-signer.ts'
 
@@ -146,11 +146,10 @@ function checkHeaders(path: string, headers: Readonly<Record<string, string>>): 
 /** A host or an address in the one form in which URLs and the guard name it. */
 function checkAllowed(entry: unknown): string {
   const text = typeof entry === 'string' ? foldHost(entry) : ''
-  const url = parseUrl(`http://${isIP(text) === 6 ? `[${text}]` : text}/`)
-  const host = url === undefined ? '' : foldHost(url.hostname)
-  const isOnlyHost = url !== undefined && url.pathname === '/' && url.port === '' && url.username === ''
-  if (host === '' || !isOnlyHost || url.search !== '') throw new TypeError('allow must name hosts and addresses only')
-  return host
+  const isAddress = isIP(text) === 6
+  const url = isAddress || !/[/:?#@\\]/.test(text) ? parseUrl(`http://${isAddress ? `[${text}]` : text}/`) : undefined
+  if (url === undefined) throw new TypeError('allow must name hosts and addresses only')
+  return hostOf(url)
 }
 
 function checkPorts(allowPorts: readonly number[], allowHttp: boolean): ReadonlySet<number> {
