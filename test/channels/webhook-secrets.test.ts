@@ -17,7 +17,7 @@ function expectNoCanary(told: string): void {
 
 /** All that can be seen of a value: what is printed, what is written, and what is behind an error. */
 function viewsOf(value: unknown): string {
-  const views = [inspect(value, { depth: 12, showHidden: true, getters: true }), JSON.stringify(value) ?? '']
+  const views = [inspect(value, { depth: 6, showHidden: true }), JSON.stringify(value) ?? '']
   for (let at = value; at instanceof Error; at = at.cause) views.push(String(at), at.stack ?? '', JSON.stringify(at))
   return views.join('\n')
 }

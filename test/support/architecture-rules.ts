@@ -42,7 +42,7 @@ export const LAYERS = [
     path: '^src/(options|tool|schema|approval|kept-text|fenced-text|abort-listeners|commit-groups)\\.ts$',
     file: 'src/options.ts',
   },
-  { name: 'ports', path: '^src/(ports/|errors\\.ts$)', file: 'src/ports/clock.ts' },
+  { name: 'ports', path: '^src/(ports/|(errors|channel-error)\\.ts$)', file: 'src/ports/clock.ts' },
   { name: 'machines', path: '^machines/', file: 'machines/vocabulary.ts' },
 ] as const
 
@@ -51,7 +51,7 @@ export const AROUND = ['^src/(adapters|faces)/[^/]+/', '^src/testing/']
 
 /** What everything below the composition root may be written in terms of. */
 const INNER =
-  '^(machines/|src/(ports/|(errors|options|tool|schema|approval|kept-text|fenced-text|abort-listeners|commit-groups)\\.ts$))'
+  '^(machines/|src/(ports/|(errors|channel-error|options|tool|schema|approval|kept-text|fenced-text|abort-listeners|commit-groups)\\.ts$))'
 
 /** The only modules that may import a package; `typesFrom` may name its types as well. */
 const DOORS: readonly { readonly npm: string; readonly path: string; readonly typesFrom?: string }[] = [
@@ -64,6 +64,8 @@ const DOORS: readonly { readonly npm: string; readonly path: string; readonly ty
   { npm: 'kysely', path: '^src/adapters/sql/' },
   { npm: 'libsql', path: '^src/adapters/sql/sqlite-store\\.ts$' },
   { npm: 'pg', path: '^src/adapters/sql/postgres-store\\.ts$' },
+  { npm: 'standardwebhooks', path: '^src/adapters/channels/webhook/' },
+  { npm: 'ipaddr.js', path: '^src/adapters/channels/webhook/' },
   { npm: 'bullmq', path: '^src/adapters/bullmq/' },
   { npm: 'hono', path: '^src/faces/server/' },
 ]

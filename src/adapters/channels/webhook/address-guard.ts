@@ -8,6 +8,7 @@
  */
 import { isIP } from 'node:net'
 import type * as IpAddresses from 'ipaddr.js'
+import { requirePackage } from '../required-package.ts'
 
 export interface AddressRules {
   /** Hosts and addresses that need not be public. */
@@ -50,8 +51,8 @@ export function portOf(url: URL): number {
   return url.protocol === 'https:' ? 443 : 80
 }
 
-export function createAddressGuard(rules: AddressRules, addresses: typeof IpAddresses): AddressGuard {
-  const { allow, allowHttp, ports } = rules
+export function createAddressGuard({ allow, allowHttp, ports }: AddressRules): AddressGuard {
+  const addresses = requirePackage('ipaddr.js', 'The webhook channel') as typeof IpAddresses
 
   const isPublic = (address: string): boolean => {
     // A zone makes an address one of this machine's own links.

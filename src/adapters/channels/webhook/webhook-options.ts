@@ -1,9 +1,7 @@
 /** The options of a webhook channel, checked. No message quotes a URL, a header or a secret: each may be one. */
 import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
-import type * as IpAddresses from 'ipaddr.js'
 import { checkBoolean, checkDuration, checkFunction, checkOptionNames, checkWhole } from '../../../options.ts'
-import { requirePackage } from '../required-package.ts'
 import { createAddressGuard, foldHost, hostOf, parseUrl, type AddressGuard } from './address-guard.ts'
 import type { RequestSettings } from './guarded-request.ts'
 import { createSigner, type SignBody, type WebhookSecrets } from './webhook-signer.ts'
@@ -83,14 +81,11 @@ export function checkWebhookOptions(options: WebhookChannelOptions): WebhookSett
   checkOptionNames('options', options, OPTION_NAMES)
   const { endpoints = {}, anyUrl, allow = [], allowPorts = [], ca, resolve = systemAddresses } = options
   const allowHttp = checkBoolean('allowHttp', options.allowHttp ?? false)
-  const guard = createAddressGuard(
-    {
-      allow: new Set(checkList('allow', allow).map(checkAllowed)),
-      allowHttp,
-      ports: checkPorts(allowPorts, allowHttp),
-    },
-    requirePackage('ipaddr.js', 'The webhook channel') as typeof IpAddresses,
-  )
+  const guard = createAddressGuard({
+    allow: new Set(checkList('allow', allow).map(checkAllowed)),
+    allowHttp,
+    ports: checkPorts(allowPorts, allowHttp),
+  })
   if (anyUrl !== undefined) checkFields('anyUrl', anyUrl, ['secret', 'secrets'])
   const named = new Map(
     Object.entries(checkFields('endpoints', endpoints)).map(
