@@ -10,6 +10,7 @@ export {
   type TaskStatus,
 } from '../machines/vocabulary.ts'
 export { callbackChannel } from './adapters/channels/callback-channel.ts'
+export { consoleChannel, type ConsoleChannelOptions, type ConsoleStream } from './adapters/channels/console-channel.ts'
 export { fileChannel } from './adapters/channels/file-channel.ts'
 export { memoryStore } from './adapters/memory/memory-store.ts'
 export { approval, type Approval } from './approval.ts'
