@@ -37,7 +37,7 @@ export type {
   StartNoticeView,
 } from './delivery/notice-settings.ts'
 export type { Operator } from './operator.ts'
-export type { RetentionOptions } from './options.ts'
+export type { DeliveryOptions, RetentionOptions } from './options.ts'
 export { ChannelError } from './channel-error.ts'
 export type {
   Channel,

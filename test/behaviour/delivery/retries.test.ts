@@ -82,7 +82,9 @@ describe('a receiver that fails', () => {
     const taskId = await end('1')
     await advance(600_000)
     expect(chat.sent).toHaveLength(1)
-    expect(await ann.deliveries(taskId)).toMatchObject([{ state: 'deadLettered', attempts: 1, failure: { code, message } }])
+    expect(await ann.deliveries(taskId)).toMatchObject([
+      { state: 'deadLettered', attempts: 1, failure: { code, message } },
+    ])
     expect(logged).toMatchObject([{ level: 'error', fields: { taskId, target: 'chat:1', error: message } }])
   })
 
@@ -100,7 +102,11 @@ describe('a receiver that fails', () => {
     const first = await end('1')
     const second = await end('1')
     expect(chat.sent).toHaveLength(1)
-    expect((await ann.deliveries(second))[0]).toMatchObject({ state: 'deadLettered', attempts: 0, failure: { code: 'target_gone' } })
+    expect((await ann.deliveries(second))[0]).toMatchObject({
+      state: 'deadLettered',
+      attempts: 0,
+      failure: { code: 'target_gone' },
+    })
     const [dead] = (await ann.deadDeliveries.list()).deliveries
     if (dead === undefined) throw new Error('nothing is dead')
     await ann.deadDeliveries.replay(dead)
@@ -155,7 +161,8 @@ describe('what became of a delivery', () => {
       { type: 'delivery.retried', seq: 2, attempt: 1, failure: { code: 'channel_error' } },
       { type: 'delivery.delivered', seq: 3, attempt: 2 },
     ])
-    expect(items.findIndex(({ type }) => type === 'task.completed')).toBe(items.indexOf(told[0] ?? items[0]!) - 1)
+    const types = items.map(({ type }) => type)
+    expect(types.indexOf('task.completed')).toBe(types.indexOf('delivery.requested') - 1)
   })
 
   test('can be resumed from the cursor of any of its events, and is no part of the stream of its task', async () => {
