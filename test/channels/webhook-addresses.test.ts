@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { connect, createServer, type AddressInfo, type TcpNetConnectOpts } from 'node:net'
+import { connect, createServer, Socket, type AddressInfo, type TcpNetConnectOpts } from 'node:net'
 import { createTaskSupervisor } from 'outlive'
 import { webhookChannel, type WebhookChannelOptions } from 'outlive/channels/webhook'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -171,6 +171,46 @@ test('the address that was reached is judged again, before a byte is sent', asyn
   }
   await expect.poll(() => connections).toBe(2)
   expect(bytes).toBe(0)
+})
+
+test.each(['http://hooks.test:22/', 'https://u:p@hooks.test/', 'ftp://hooks.test/', 'http://localhost/'])(
+  'a request to %s asks no resolver and dials nothing, whoever makes it',
+  async (url) => {
+    const { dialled, connect } = dialling()
+    let asked = 0
+    const settings = {
+      guard,
+      resolve: () => {
+        asked += 1
+        return ['93.184.215.14']
+      },
+      connect,
+      ca: undefined,
+      maxAnswerBytes: 10,
+    }
+    const { signal } = new AbortController()
+    const refusal = await refusalOf(postGuarded(settings, { url: new URL(url), headers: {}, body: '{}', signal }))
+    expect(refusal.kind).toBe('refused')
+    expect({ asked, dialled }).toEqual({ asked: 0, dialled: [] })
+  },
+)
+
+test('a connection that the other side has closed at once is no refusal', async () => {
+  const { signal } = new AbortController()
+  const settings = {
+    guard,
+    resolve: () => ['93.184.215.14'],
+    connect: () => {
+      // What a socket is whose peer is gone: connected, and with no address any more.
+      const socket = new Socket()
+      setImmediate(() => socket.emit('connect'))
+      return socket
+    },
+    ca: undefined,
+    maxAnswerBytes: 10,
+  }
+  const post = { url: new URL('http://hooks.test/'), headers: {}, body: '{}', signal }
+  await expect(postGuarded(settings, post)).rejects.toThrow('the connection was closed')
 })
 
 test('a name that had a public address when it was set is judged by the one it has now', async () => {

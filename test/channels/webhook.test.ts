@@ -251,7 +251,8 @@ describe('over TLS', () => {
   test.each(['hooks.test', '127.0.0.1'])('a receiver whose certificate is for %s is reached', async (host) => {
     const receiver = await startHttpReceiver(certificate)
     await sendTo(channelTo(receiver, host, certificate.cert), 'hook')
-    const { body, headers } = only(receiver)
+    const { body, headers, serverName } = only(receiver)
+    expect(serverName).toBe(host === 'hooks.test' ? host : undefined)
     expect(headers.host).toBe(`${host}:${receiver.port}`)
     expect(new Webhook(SECRET).verify(body, textOf(headers))).toEqual(JSON.parse(body))
   })

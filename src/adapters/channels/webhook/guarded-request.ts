@@ -56,7 +56,9 @@ export async function postGuarded(settings: RequestSettings, post: GuardedPost):
   const stopListening = onAbort(signal, (reason) => socket.destroy(reason instanceof Error ? reason : undefined))
   try {
     await reached(socket, 'connect')
-    refuse(settings.guard.refuseAddress(host, socket.remoteAddress ?? ''))
+    // It has none any more when the other side has closed it meanwhile.
+    if (socket.remoteAddress === undefined) throw new Error('the connection was closed')
+    refuse(settings.guard.refuseAddress(host, socket.remoteAddress))
     const stream = url.protocol === 'https:' ? await encrypted(socket, host, settings.ca) : socket
     return await exchange(stream, post, settings.maxAnswerBytes)
   } finally {
