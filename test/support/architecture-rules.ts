@@ -32,14 +32,14 @@ export const LAYERS = [
   { name: 'task-supervisor', path: '^src/task-supervisor\\.ts$', file: 'src/task-supervisor.ts' },
   {
     name: 'session',
-    path: '^src/(session|operator|handle|inbox-verbs|call-spec|begin-call|recall|task-places|cancel-elsewhere|prepare-task|health|queries|list-cursor|stats)\\.ts$',
+    path: '^src/(session|operator|audit|dead-deliveries|handle|inbox-verbs|call-spec|begin-call|recall|task-places|cancel-elsewhere|prepare-task|health|queries|list-cursor|stats)\\.ts$',
     file: 'src/session.ts',
   },
   { name: 'runtime', path: '^src/runtime/', file: 'src/runtime/journal.ts' },
   { name: 'events-and-delivery', path: '^src/(events|delivery)/', file: 'src/events/hub.ts' },
   {
     name: 'options',
-    path: '^src/(options|tool|schema|approval|kept-text|fenced-text|abort-listeners|commit-groups)\\.ts$',
+    path: '^src/(options|tool|schema|approval|kept-text|fenced-text|abort-listeners|commit-groups|fair-queue)\\.ts$',
     file: 'src/options.ts',
   },
   { name: 'ports', path: '^src/(ports/|(errors|channel-error)\\.ts$)', file: 'src/ports/clock.ts' },
@@ -51,7 +51,7 @@ export const AROUND = ['^src/(adapters|faces)/[^/]+/', '^src/testing/']
 
 /** What everything below the composition root may be written in terms of. */
 const INNER =
-  '^(machines/|src/(ports/|(errors|channel-error|options|tool|schema|approval|kept-text|fenced-text|abort-listeners|commit-groups)\\.ts$))'
+  '^(machines/|src/(ports/|(errors|channel-error|options|tool|schema|approval|kept-text|fenced-text|abort-listeners|commit-groups|fair-queue)\\.ts$))'
 
 /** The only modules that may import a package; `typesFrom` may name its types as well. */
 const DOORS: readonly { readonly npm: string; readonly path: string; readonly typesFrom?: string }[] = [
@@ -144,7 +144,7 @@ export const ARCHITECTURE_RULES: readonly ArchitectureRule[] = [
     name: 'session-keeps-to-the-engine',
     why: 'The gate knows the engine behind it; what goes around the engine is put together by the composition root.',
     from: {
-      path: '^src/(session|operator|handle|inbox-verbs|call-spec|queries|list-cursor|stats|options|tool|schema|approval|errors)\\.ts$|^src/(runtime|events|delivery|ports)/',
+      path: '^src/(session|operator|audit|dead-deliveries|handle|inbox-verbs|call-spec|queries|list-cursor|stats|options|tool|schema|approval|errors)\\.ts$|^src/(runtime|events|delivery|ports)/',
     },
     to: { path: '^src/(adapters|faces)/' },
     brokenBy: { file: 'src/runtime/journal.ts', imports: 'src/adapters/memory/memory-store.ts' },
@@ -165,7 +165,7 @@ export const ARCHITECTURE_RULES: readonly ArchitectureRule[] = [
       pathNot: [
         INNER,
         '^src/faces/$1(/|$)',
-        '^src/(session|operator|handle|task-supervisor)\\.ts$',
+        '^src/(session|operator|audit|dead-deliveries|handle|task-supervisor)\\.ts$',
         '^src/runtime/ambient\\.ts$',
       ],
     },

@@ -5,7 +5,7 @@ import type { TaskStatus } from '../../../machines/vocabulary.ts'
 import type { PruneReply } from '../../ports/task-store.ts'
 import { recount, type LedgerState } from './commit-decision.ts'
 import { fromKept } from './kept-text.ts'
-import { readLedger, readOwners, writeLedger, writeOwners } from './ledger.ts'
+import { countersOf, readLedger, readOwners } from './ledger.ts'
 import type { Database, SqlDialect } from './sql-dialect.ts'
 import { withLedger } from './transaction.ts'
 
@@ -44,9 +44,9 @@ async function readOldest(db: Database, limit: number): Promise<readonly Finishe
   return db
     .selectFrom('tasks')
     .select(['task_id', 'owner', 'status', 'result_bytes'])
-    .select(sql<number>`ended_at`.as('ended_at'))
-    .where('ended_at', 'is not', null)
-    .orderBy('ended_at')
+    .select(sql<number>`evictable_at`.as('ended_at'))
+    .where('evictable_at', 'is not', null)
+    .orderBy('evictable_at')
     .orderBy('place')
     .limit(limit)
     .execute()
@@ -83,7 +83,6 @@ async function evict(
   for (const table of ['events', 'claims', 'outbox', 'attachments', 'tasks'] as const) {
     await db.deleteFrom(table).where('task_id', 'in', gone).execute()
   }
-  await writeOwners(db, dialect, owners)
-  await writeLedger(db, ledger)
+  await dialect.insertAll(db, countersOf(ledger, owners))
   return leaving.length
 }
