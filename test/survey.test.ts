@@ -95,12 +95,19 @@ describe('what a survey finds', () => {
     expect(ending.report?.totals.largest[0]?.packedBytes).toBeGreaterThan(60_000_000)
   })
 
+  test('its headline reaches the console and a webhook whose receiver verifies it, once each', async () => {
+    const { ending } = await finish(await startSurvey(optionsFor('--compare-ms', '0')))
+    const [text = '', ...more] = ending.received.texts
+    expect(more).toEqual([])
+    for (const told of [text, ending.printed]) expect(told).toContain(`${Object.keys(FILES).length} files with`)
+  })
+
   test('the report is redirected to a file, and is there in full', async () => {
     const { ending } = await finish(await startSurvey(optionsFor('--compare-ms', '60000')))
     expect(ending.delivery).toMatchObject({ state: 'delivered', target: 'file:survey-report.md' })
     const [header = '', fence, ...rest] = readFileSync(ending.reportPath, 'utf8').trimEnd().split('\n')
-    expect(header).toMatch(/^survey completed after .* s \(task /)
-    expect([fence, rest.pop()]).toEqual(['```', '```'])
+    expect(header).toMatch(/^`survey` \(`survey`\) completed in .* s · task /)
+    expect([fence, rest.pop()]).toEqual(['```json', '```'])
     expect(JSON.parse(rest.join('\n'))).toEqual(ending.report)
     expect(ending.report?.similar?.[0]?.paths.toSorted()).toEqual(['deep/er/est/other.txt', 'deep/er/twin.txt'])
   })
@@ -231,6 +238,8 @@ describe('as a program', () => {
     expect(stdout).toContain(`surveying ${sample}\n`)
     expect(stdout).toMatch(/redirected {2}the result of survey goes to file:survey-report\.md/)
     expect(stdout).toMatch(/cancelled {3}many and all below it \(asked for with --cancel\)/)
+    expect(stdout).toMatch(/headline.*completed/)
+    expect(stdout).toMatch(/^webhook +received at http:\/\/127\.0\.0\.1:\d+\/survey, its signature verified$/m)
     expect(stdout).toMatch(/^calls +\d+ answered inline, \d+ tickets?$/m)
     const reportPath = /^report +delivered to (.*)$/m.exec(stdout)?.[1] ?? ''
     expect(existsSync(reportPath)).toBe(true)

@@ -1,26 +1,33 @@
 /**
- * The host: sets the supervisor up, starts the survey in it, sends its report to a file, and sees to it that all ends.
+ * The host: sets the supervisor up, starts the survey in it, sends its report to a file and its headline to the console and to a
+ * webhook, and sees to it that all ends.
  *
  * 1. A shutdown of `tasks` drains: no new work is taken, running calls have its `graceMs`, the rest is cancelled.
  * 2. Once `whenDone` has resolved, nothing runs any more, no child process either.
  */
+import { randomBytes } from 'node:crypto'
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
+  consoleChannel,
   createTaskSupervisor,
   fileChannel,
+  isTaskError,
   isTaskEvent,
   type DeliveryRecord,
   type Session,
   type TaskRecord,
   type TaskSupervisor,
 } from 'outlive'
+import { webhookChannel } from 'outlive/channels/webhook'
 import { createDuplicatesAgent } from './agents/duplicates-agent.ts'
 import { createFolderAgent } from './agents/folder-agent.ts'
 import { createSurveyAgent, type Report } from './agents/survey-agent.ts'
 import type { SurveyOptions } from './options.ts'
 import { labelOf } from './facts.ts'
+import { headline } from './headline.ts'
+import { startReceiver } from './receiver.ts'
 import { createSurveyLog, type SurveyLog } from './survey-log.ts'
 import { msText } from './texts.ts'
 import { createFileTools } from './tools/file-tools.ts'
@@ -33,6 +40,10 @@ export interface Ending {
   readonly report: Report | undefined
   readonly delivery: DeliveryRecord | undefined
   readonly reportPath: string
+  /** What the console was sent. */
+  readonly printed: string
+  /** What the webhook was sent, and its receiver could verify. */
+  readonly received: { readonly url: string; readonly texts: readonly string[] }
 }
 
 export interface SurveyRun {
@@ -52,8 +63,31 @@ export interface SurveyRun {
 
 export async function startSurvey(options: SurveyOptions): Promise<SurveyRun> {
   const reportFolder = options.report ?? mkdtempSync(join(tmpdir(), 'outlive-survey-'))
+  const secret = `whsec_${randomBytes(32).toString('base64')}`
+  const receiver = await startReceiver(secret)
+  // Printed when the view is gone: both write to the terminal.
+  let printed = ''
   const tasks = createTaskSupervisor({
-    channels: { file: fileChannel({ folder: reportFolder }) },
+    channels: {
+      file: fileChannel({ folder: reportFolder }),
+      console: consoleChannel({
+        stream: {
+          write(text, done) {
+            printed += text
+            done()
+          },
+        },
+      }),
+      webhook: webhookChannel({
+        endpoints: { followers: { url: receiver.url, secret } },
+        // It is on this machine, which webhooks do not reach otherwise.
+        allow: ['127.0.0.1'],
+        allowHttp: true,
+        allowPorts: [receiver.port],
+      }),
+    },
+    // The report is read from its file, whole.
+    notices: { maxChars: Infinity },
     inlineMs: options.inlineMs,
     // Folders nest as deep as the file system lets them.
     limits: { maxDepth: 5_000, maxRunning: options.atOnce, maxQueued: Infinity },
@@ -69,13 +103,26 @@ export async function startSurvey(options: SurveyOptions): Promise<SurveyRun> {
   const survey = await session.spawn(agent, { folder }, { name: 'survey', description: folder })
   await survey.redirect(`file:${REPORT_FILE}`)
 
+  const tellFollowers = async (report: Report): Promise<void> => {
+    try {
+      const task = await session.spawn(headline, report, { deliverTo: ['console', 'webhook:followers'] })
+      await task.wait()
+    } catch (error) {
+      // Somebody was in a hurry.
+      if (!isTaskError(error, 'supervisor_closed')) throw error
+    }
+  }
+
   const whenDone = async (): Promise<Ending> => {
     const record = await survey.wait({ waitMs: Infinity })
     const report = record.status === 'completed' ? await survey.result() : (record.partial as Report | undefined)
+    if (report !== undefined) await tellFollowers(report)
     // The shutdown waits for what is being delivered.
     await tasks.shutdown({ graceMs: options.graceMs })
+    await receiver.close()
     const [delivery] = await session.deliveries(survey.taskId)
-    return { record, report, delivery, reportPath: join(reportFolder, REPORT_FILE) }
+    const received = { url: receiver.url, texts: receiver.texts() }
+    return { record, report, delivery, reportPath: join(reportFolder, REPORT_FILE), printed, received }
   }
   const done = whenDone()
 

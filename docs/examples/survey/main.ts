@@ -48,7 +48,7 @@ async function survey(options: SurveyOptions): Promise<number> {
   const ending = await run.whenDone()
   undo()
   endView()
-  process.stdout.write(`\n${formatSummary(toSummary(ending, run))}`)
+  process.stdout.write(`\n${ending.printed}\n${formatSummary(toSummary(ending, run))}`)
   return early ?? exitCodeOf(ending)
 }
 

@@ -41,6 +41,7 @@ export function toSummary(ending: Ending, { log }: Pick<SurveyRun, 'log'>): Summ
   add('tokens', `about ${counts.tokens.toLocaleString('en')}, should a model read it all`)
   for (const tree of counts.cancelledTrees) add('cancelled', tree)
   add('report', deliveryText(ending))
+  if (ending.received.texts.length > 0) add('webhook', `received at ${ending.received.url}, its signature verified`)
   return lines
 
   function addFiles(title: string, files: readonly FileFacts[], detail: (file: FileFacts) => string): void {

@@ -1,6 +1,7 @@
 /** What happens in a survey, read off the session's events: the counts, and the few facts that a person wants to read. */
 import { isTaskEvent, type Approval, type Session, type TaskEvent } from 'outlive'
 import type { Surveyed } from './agents/folder-agent.ts'
+import { headline } from './headline.ts'
 import { isAgent, labelOf, type EndedAgent, type Fact } from './facts.ts'
 import { bytesText, countText, msText, plainText } from './texts.ts'
 
@@ -76,7 +77,7 @@ export function createSurveyLog(session: Session): SurveyLog {
       const status =
         event.type === 'task.completed' ? 'completed' : event.type === 'task.failed' ? 'failed' : 'cancelled'
       if (event.parentId !== undefined) ended.set(event.taskId, { parentId: event.parentId, label, status })
-    } else if (!hasTicket && event.type !== 'task.cancelled') counts.inline += 1
+    } else if (event.tool !== headline.name && !hasTicket && event.type !== 'task.cancelled') counts.inline += 1
     switch (event.type) {
       case 'task.completed':
         if (hasTicket) tell(event, 'collected', `${label} was ready after ${msText(event.durationMs)}`)
