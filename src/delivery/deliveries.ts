@@ -16,13 +16,17 @@ import type { IdSource } from '../ports/id-source.ts'
 import type { Logger } from '../ports/logger.ts'
 import type { StoredRecord } from '../ports/task-record.ts'
 import type { DeliveryReply, FeedEntry, TaskStore } from '../ports/task-store.ts'
-import { createDelivery, type Delivery, type DeliveryParts } from './delivery-actor.ts'
+import type { Delivery, SaveEntry } from './delivery.ts'
+import { createDelivery, type DeliveryParts } from './delivery-actor.ts'
 import { replayed, requestDelivery, takeOver, withdrawn } from './entries.ts'
+import { createDigests } from './digests.ts'
 import { createEntryKeeper } from './keep-entry.ts'
 import { createLanes } from './lanes.ts'
 import { createChannelCaller, type ChannelCaller } from './send-message.ts'
 import { parseTarget, type Targets } from './targets.ts'
 
+/** Errors that go on are logged so often at most. */
+const LOG_EVERY_MS = 1_000
 /** Targets that are remembered to be gone. */
 const MAX_GONE = 10_000
 
@@ -81,11 +85,18 @@ export function createDeliveries(parts: {
   const goneTargets = new Map<string, DeliveryFailure>()
   const caller = createChannelCaller({ deadlines: parts.deadlines, sendMs: settings.sendMs })
   const pause: BackoffPolicy = { ...settings, jitter: 'none' }
-  const lanes = createLanes({ clock, deadlines: parts.deadlines, maxSending: settings.maxSending, pause })
+  const lanes = createLanes<Delivery>({ clock, deadlines: parts.deadlines, maxSending: settings.maxSending, pause })
 
-  const reportStore = (error: unknown, { taskId, target }: OutboxEntry): void => {
+  /** In an outage each target would say so. */
+  let saidAtMs = -Infinity
+  const sayError = (error: unknown, { taskId, target }: OutboxEntry, message: string): void => {
+    if (clock.monotonicMs() - saidAtMs < LOG_EVERY_MS) return
+    saidAtMs = clock.monotonicMs()
+    logger.error({ taskId, target, error }, message)
+  }
+  const reportStore = (error: unknown, entry: OutboxEntry): void => {
     parts.onStoreError()
-    logger.error({ taskId, target, error }, 'what became of a delivery could not be kept; trying again')
+    sayError(error, entry, 'what became of a delivery could not be kept; trying again')
   }
   const keeper = createEntryKeeper({ ...parts, onError: reportStore })
 
@@ -106,6 +117,32 @@ export function createDeliveries(parts: {
     )
   }
 
+  const isAllowed: DeliveryParts['isAllowed'] = ({ owner, target }) => {
+    try {
+      return targets.isAllowed({ owner, target })
+    } catch (error) {
+      logger.error({ target, error }, 'the policy of deliveries threw, so nothing is sent')
+      return false
+    }
+  }
+
+  const save: SaveEntry = async (before, next, record) => {
+    const kept = await keeper.keep(next)
+    if (typeof kept === 'string') return kept
+    publish(before, next, record, kept)
+    if (next.state !== 'pending') parts.onSettled()
+    return 'kept'
+  }
+
+  const digests = createDigests({
+    store,
+    digestMs: settings.digestMs,
+    now: clock.now,
+    isAllowed,
+    find: (deliveryId) => byId.get(deliveryId),
+    save,
+  })
+
   const deliveryParts: DeliveryParts = {
     clock,
     deadlines: parts.deadlines,
@@ -113,16 +150,9 @@ export function createDeliveries(parts: {
     caller,
     channels: targets.channels,
     limits: settings,
-    digestMs: settings.digestMs,
+    digests,
     random01: parts.random01,
-    isAllowed: ({ owner, target }) => {
-      try {
-        return targets.isAllowed({ owner, target })
-      } catch (error) {
-        logger.error({ target, error }, 'the policy of deliveries threw, so nothing is sent')
-        return false
-      }
-    },
+    isAllowed,
     goneTargets: {
       get: (target) => goneTargets.get(target),
       add(target, why) {
@@ -132,15 +162,8 @@ export function createDeliveries(parts: {
       },
     },
     render: parts.render,
-    async save(before, next, record) {
-      const kept = await keeper.keep(next)
-      if (typeof kept === 'string') return kept
-      publish(before, next, record, kept)
-      if (next.state !== 'pending') parts.onSettled()
-      return 'kept'
-    },
+    save,
     parseTarget,
-    find: (deliveryId) => byId.get(deliveryId),
     onRetry: ({ taskId, target, failure, dueAt }) => {
       parts.onRetried()
       logger.warn({ taskId, target, error: failure?.message, dueAt }, 'a result could not be delivered yet')
@@ -150,9 +173,7 @@ export function createDeliveries(parts: {
       logger.error({ taskId, target, error: failure?.message }, 'a result could not be delivered')
     },
     onOver: ({ deliveryId }) => void byId.delete(deliveryId),
-    onError: (error, { taskId, target }) => {
-      logger.error({ taskId, target, error }, 'a delivery could not go on; trying again')
-    },
+    onError: (error, entry) => sayError(error, entry, 'a delivery could not go on; trying again'),
   }
 
   const start = (entry: OutboxEntry): Delivery => {
@@ -190,15 +211,14 @@ export function createDeliveries(parts: {
   }
 
   const sendAsNew = async (entry: OutboxEntry, actor: string): Promise<boolean> => {
-    const { taskId, owner, target, kind } = entry
-    const again = request({ taskId, owner, target, kind })
+    const again = request({ task: entry, target: entry.target, kind: entry.kind })
     if (!(await put(undefined, again))) return false
     start(again)
     await put(entry, withdrawn(entry, { reason: 'cleared', actor }, clock.now()))
     return true
   }
 
-  const request = (asked: Pick<OutboxEntry, 'taskId' | 'owner' | 'target' | 'kind' | 'question'>): OutboxEntry =>
+  const request = (asked: Omit<Parameters<typeof requestDelivery>[0], 'deliveryId' | 'node' | 'at'>): OutboxEntry =>
     requestDelivery({ ...asked, deliveryId: parts.createId(), node: parts.nodeId(), at: clock.now() })
 
   return {
@@ -208,8 +228,8 @@ export function createDeliveries(parts: {
       for (const entry of entries) if (!byId.has(entry.deliveryId)) start(entry)
     },
 
-    async tell({ taskId, owner }, target, told) {
-      const entry = request({ taskId, owner, target, ...told })
+    async tell(record, target, told) {
+      const entry = request({ task: record, target, ...told })
       return (await put(undefined, entry)) ? start(entry) : undefined
     },
 

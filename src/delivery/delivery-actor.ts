@@ -21,18 +21,11 @@ import type { Deadlines } from '../ports/deadlines.ts'
 import type { DeliveryEventData, DeliveryFailure, OutboxEntry } from '../ports/delivery.ts'
 import type { StoredRecord } from '../ports/task-record.ts'
 import type { TaskStore } from '../ports/task-store.ts'
+import type { Delivery, SaveEntry } from './delivery.ts'
+import type { Digests } from './digests.ts'
 import { asDigest, askedAt, deadLettered, delivered, isShown, partSent, retried, shown, withdrawn } from './entries.ts'
-import type { LaneJob, LaneVerdict } from './lanes.ts'
+import type { LaneVerdict } from './lanes.ts'
 import type { ChannelCaller, SendOutcome } from './send-message.ts'
-
-export interface Delivery extends LaneJob {
-  entry(): OutboxEntry
-  phase(): DeliveryPhase
-  /** What came of the message that named it, too. */
-  settleWith(head: OutboxEntry): Promise<void>
-  /** The task has ended: what is not sent need not be, and what is shown goes away. */
-  withdraw(): void
-}
 
 export interface DeliveryParts {
   readonly clock: Clock
@@ -41,8 +34,7 @@ export interface DeliveryParts {
   readonly caller: ChannelCaller
   readonly channels: ReadonlyMap<string, Channel>
   readonly limits: DeliveryLimits
-  /** How long the ends of one conversation are collected for one message, in milliseconds; 0: each has its own. */
-  readonly digestMs: number
+  readonly digests: Digests
   readonly random01: () => number
   readonly isAllowed: (entry: OutboxEntry) => boolean
   /** Why nothing is sent to a target any more. */
@@ -57,11 +49,8 @@ export interface DeliveryParts {
     others: readonly StoredRecord[],
     channel: Channel,
   ) => readonly string[] | undefined
-  /** Keeps an entry, however long that takes. `lost`: another process has it. `stopped`: the supervisor has. */
-  readonly save: (before: OutboxEntry, next: OutboxEntry, record: StoredRecord) => Promise<'kept' | 'lost' | 'stopped'>
+  readonly save: SaveEntry
   readonly parseTarget: (target: string) => DeliveryTarget
-  /** The delivery of an id, where this process sends it. */
-  readonly find: (deliveryId: string) => Delivery | undefined
   readonly onRetry: (entry: OutboxEntry) => void
   readonly onGiveUp: (entry: OutboxEntry) => void
   /** Nothing more will happen to it here. */
@@ -72,8 +61,6 @@ export interface DeliveryParts {
 const logic = memoise(deliveryMachine)
 /** How soon a delivery is tried again whose record could not be read. */
 const STORE_RETRY_MS = 1_000
-/** Ends that one message tells of at most. */
-const MAX_DIGEST = 20
 const CLEAR_ATTEMPTS = 3
 /** That a task has started is worth less than what waits behind it. */
 const START_ATTEMPTS = 3
@@ -87,7 +74,7 @@ export function createDelivery(given: OutboxEntry, parts: DeliveryParts): Delive
   const { clock, store, caller, limits } = parts
   const actor = createActor(logic, { id: given.deliveryId }).start()
   const target = parts.parseTarget(given.target)
-  const dueInMs = Math.max(given.dueAt ?? 0, digestDueAt(given, parts.digestMs)) - clock.now()
+  const dueInMs = Math.max(given.dueAt ?? 0, parts.digests.dueAt(given)) - clock.now()
   let entry = given
   let isLost = false
   let isUnwanted = false
@@ -144,28 +131,14 @@ export function createDelivery(given: OutboxEntry, parts: DeliveryParts): Delive
     return parts.isAllowed(entry) ? undefined : { code: 'not_allowed', message: 'the policy of the host refuses it' }
   }
 
-  /** Others that end the same conversation, and wait for nothing else. */
-  const chooseOthers = async (record: StoredRecord, behind: Iterable<LaneJob>): Promise<readonly OutboxEntry[]> => {
-    if (parts.digestMs === 0 || entry.kind !== 'end' || record.conversation === undefined) return []
-    const others: OutboxEntry[] = []
-    for (const job of behind) {
-      const other = (job as Delivery).entry()
-      if (others.length === MAX_DIGEST - 1 || !isFresh(other) || other.owner !== entry.owner) break
-      const its = await store.read(other.taskId)
-      if (its?.conversation !== record.conversation || !parts.isAllowed(other)) break
-      others.push(other)
-    }
-    return others
-  }
-
   /** The other records that the message tells of; nothing when it does not go on here. */
-  const collect = async (record: StoredRecord, behind: Iterable<LaneJob>): Promise<StoredRecord[] | undefined> => {
-    if (isFresh(entry) && entry.digestOf === undefined) {
-      const others = await chooseOthers(record, behind)
-      if (others.length > 0 && !(await keep(asDigest(entry, others), record))) return undefined
-    }
-    const found = await Promise.all((entry.digestOf ?? []).map(async ({ taskId }) => store.read(taskId)))
-    return found.filter((other) => other !== undefined)
+  const collect = async (
+    record: StoredRecord,
+    behind: Iterable<Delivery>,
+  ): Promise<readonly StoredRecord[] | undefined> => {
+    const others = parts.digests.choose(entry, behind)
+    if (others.length > 0 && !(await keep(asDigest(entry, others), record))) return undefined
+    return parts.digests.readOthers(entry)
   }
 
   const sendParts = async (
@@ -195,7 +168,7 @@ export function createDelivery(given: OutboxEntry, parts: DeliveryParts): Delive
       return
     }
     const next = delivered(entry, messageIds, clock.now())
-    for (const { deliveryId } of entry.digestOf ?? []) await parts.find(deliveryId)?.settleWith(next)
+    await parts.digests.settleOthers(next)
     await settle(next, record, 'delivery.accepted')
   }
 
@@ -225,7 +198,7 @@ export function createDelivery(given: OutboxEntry, parts: DeliveryParts): Delive
     return { kind: 'later', delayMs: decision.delayMs, target: 'down' }
   }
 
-  const attempt = async (record: StoredRecord, behind: Iterable<LaneJob>): Promise<LaneVerdict> => {
+  const attempt = async (record: StoredRecord, behind: Iterable<Delivery>): Promise<LaneVerdict> => {
     const channel = parts.channels.get(target.channel)
     const refusal = refusalOf(channel)
     if (channel === undefined || refusal !== undefined) {
@@ -324,13 +297,4 @@ export function createDelivery(given: OutboxEntry, parts: DeliveryParts): Delive
       if (phase() !== 'sending') void endNow()
     },
   }
-}
-
-/** Whether nothing of it is on its way. */
-function isFresh({ kind, attempts, sent }: OutboxEntry): boolean {
-  return kind === 'end' && attempts === 0 && sent === 0
-}
-
-function digestDueAt({ kind, requestedAt }: OutboxEntry, digestMs: number): number {
-  return kind === 'end' && digestMs > 0 ? requestedAt + digestMs : 0
 }

@@ -12,21 +12,24 @@ import type {
 const NONE: readonly never[] = Object.freeze([])
 const NOTHING = Object.freeze({})
 
-/** A delivery that begins. */
+/** A delivery of a task that begins. */
 export function requestDelivery(asked: {
   readonly deliveryId: string
-  readonly taskId: string
-  readonly owner: string
+  readonly task: { readonly taskId: string; readonly owner: string; readonly conversation?: string | undefined }
   readonly target: string
   readonly kind: DeliveryKind
   readonly question?: string
   readonly node: string | undefined
   readonly at: number
 }): OutboxEntry {
-  const { node, at, ...rest } = asked
+  const { node, at, task, ...rest } = asked
+  const { taskId, owner, conversation } = task
   const line: DeliveryLine = Object.freeze({ seq: 1, type: 'delivery.requested', at, data: NOTHING })
   return Object.freeze({
     ...rest,
+    taskId,
+    owner,
+    ...(conversation === undefined ? {} : { conversation }),
     version: 1,
     ...(node === undefined ? {} : { node }),
     state: 'pending',

@@ -20,18 +20,18 @@ export type LaneVerdict =
   /** It has to run again, and stays the first at its target. */
   | { readonly kind: 'later'; readonly delayMs: number; readonly target: 'down' | 'unknown' }
 
-export interface LaneJob {
+export interface LaneJob<Job> {
   readonly owner: string
   /** Not to be run before, by the monotonic clock. */
   readonly notBeforeMs: number
   /** Whether there is nothing left to run. */
   isOver(): boolean
   /** Never rejects. `behind` gives what waits at the same target, in order. */
-  run(behind: () => Iterable<LaneJob>): Promise<LaneVerdict>
+  run(behind: () => Iterable<Job>): Promise<LaneVerdict>
 }
 
-export interface Lanes {
-  add(target: string, job: LaneJob): void
+export interface Lanes<Job> {
+  add(target: string, job: Job): void
   /** Resolves when nothing runs or could run now; what waits for a moment is not waited for. */
   whenIdle(): Promise<void>
   /**
@@ -40,9 +40,9 @@ export interface Lanes {
   stop(): number
 }
 
-interface Lane {
+interface Lane<Job> {
   readonly target: string
-  jobs: LaneJob[]
+  jobs: Job[]
   /** The first job in `jobs` that is not over. */
   head: number
   failuresInARow: number
@@ -57,23 +57,23 @@ const MAX_RESTING = 10_000
 /** Jobs that have run are taken out of their lane so many at a time. */
 const SWEEP_AT = 64
 
-export function createLanes(parts: {
+export function createLanes<Job extends LaneJob<Job>>(parts: {
   readonly clock: Clock
   readonly deadlines: Deadlines
   readonly maxSending: number
   readonly pause: BackoffPolicy
-}): Lanes {
+}): Lanes<Job> {
   const { clock, deadlines } = parts
-  const lanes = new Map<string, Lane>()
-  const ready = createFairQueue<Lane>(() => true)
+  const lanes = new Map<string, Lane<Job>>()
+  const ready = createFairQueue<Lane<Job>>(() => true)
   let running = 0
   let isStopped = false
   let idle: (() => void)[] = []
 
-  const requireLane = (target: string): Lane => {
+  const requireLane = (target: string): Lane<Job> => {
     const known = lanes.get(target)
     if (known !== undefined) return known
-    const lane: Lane = {
+    const lane: Lane<Job> = {
       target,
       jobs: [],
       head: 0,
@@ -87,7 +87,7 @@ export function createLanes(parts: {
   }
 
   /** The first job that has still something to do. */
-  const firstOf = (lane: Lane): LaneJob | undefined => {
+  const firstOf = (lane: Lane<Job>): Job | undefined => {
     while (lane.jobs[lane.head]?.isOver() === true) lane.head += 1
     if (lane.head >= SWEEP_AT || lane.head === lane.jobs.length) {
       lane.jobs = lane.jobs.slice(lane.head)
@@ -97,7 +97,7 @@ export function createLanes(parts: {
   }
 
   /** A target that works is forgotten when nothing waits for it. */
-  const leave = (lane: Lane): void => {
+  const leave = (lane: Lane<Job>): void => {
     lane.state = 'resting'
     if (lane.failuresInARow === 0) lanes.delete(lane.target)
     else if (lanes.size > MAX_RESTING) forgetOldest()
@@ -111,7 +111,7 @@ export function createLanes(parts: {
     }
   }
 
-  const consider = (lane: Lane): void => {
+  const consider = (lane: Lane<Job>): void => {
     if (isStopped || lane.state !== 'resting') return
     lane.moment?.disarm()
     lane.moment = undefined
@@ -139,7 +139,7 @@ export function createLanes(parts: {
     for (const tell of waiting) tell()
   }
 
-  const runFirst = async (lane: Lane): Promise<void> => {
+  const runFirst = async (lane: Lane<Job>): Promise<void> => {
     lane.state = 'running'
     running += 1
     const first = firstOf(lane)
@@ -150,7 +150,7 @@ export function createLanes(parts: {
     goOn()
   }
 
-  const note = (lane: Lane, verdict: LaneVerdict): void => {
+  const note = (lane: Lane<Job>, verdict: LaneVerdict): void => {
     if (verdict.kind === 'done') lane.head += 1
     if (verdict.target === 'up') lane.failuresInARow = 0
     if (verdict.target === 'down') lane.failuresInARow += 1

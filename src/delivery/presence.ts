@@ -14,7 +14,7 @@ import type { OutboxEntry } from '../ports/delivery.ts'
 import type { StoredRecord } from '../ports/task-record.ts'
 import type { TaskStore } from '../ports/task-store.ts'
 import type { Deliveries, Told } from './deliveries.ts'
-import type { Delivery } from './delivery-actor.ts'
+import type { Delivery } from './delivery.ts'
 import { parseTarget } from './targets.ts'
 
 /** A sign that could not be shown so often in a row is not shown any more. */

@@ -91,6 +91,8 @@ export interface OutboxEntry {
   readonly owner: string
   readonly target: string
   readonly kind: DeliveryKind
+  /** That of the task. */
+  readonly conversation?: string
   /** The key of the question, of one. */
   readonly question?: string
   /** Rises by one with each change, from 1. */

@@ -69,8 +69,7 @@ export function outboxOf(task: LiveTask, createId: IdSource): OutboxEntry[] {
   return task.targets.map((target) =>
     requestDelivery({
       deliveryId: createId(),
-      taskId: task.taskId,
-      owner: task.spec.owner,
+      task: { taskId: task.taskId, owner: task.spec.owner, conversation: task.spec.conversation },
       target,
       kind: 'end',
       node: task.log?.node,

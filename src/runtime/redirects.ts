@@ -28,7 +28,7 @@ export function createRedirects(parts: {
   const { store, clock, createId } = parts
   return {
     async redirectFinal(found, target, again) {
-      const { taskId, owner } = found
+      const { taskId } = found
       let record: StoredRecord | undefined = found
       for (let tries = 0; tries < MAX_TRIES && record !== undefined; tries += 1) {
         // Its end is on its way to the store; a commit of ours would overtake it.
@@ -44,8 +44,7 @@ export function createRedirects(parts: {
         const next: StoredRecord = Object.freeze({ ...record, version, targets })
         const entry = requestDelivery({
           deliveryId: createId(),
-          taskId,
-          owner,
+          task: found,
           target,
           kind: 'end',
           node: parts.nodeId(),

@@ -3,6 +3,8 @@ import { expect, test } from 'vitest'
 import { createLanes, type LaneJob, type LaneVerdict } from '../../src/delivery/lanes.ts'
 import { createDeadlines } from '../../src/runtime/deadlines.ts'
 
+interface Job extends LaneJob<Job> {}
+
 const UP: LaneVerdict = { kind: 'done', target: 'up' }
 
 function setupLanes(maxSending = 100) {
@@ -10,7 +12,7 @@ function setupLanes(maxSending = 100) {
   const deadlines = createDeadlines(clock, (error) => {
     throw error
   })
-  const lanes = createLanes({
+  const lanes = createLanes<Job>({
     clock,
     deadlines,
     maxSending,
@@ -18,7 +20,7 @@ function setupLanes(maxSending = 100) {
   })
   const ran: string[] = []
   const endings = new Map<string, (verdict: LaneVerdict) => void>()
-  const job = (name: string, given: Partial<LaneJob> = {}): LaneJob => ({
+  const job = (name: string, given: Partial<Job> = {}): Job => ({
     owner: 'ann',
     notBeforeMs: 0,
     isOver: () => false,

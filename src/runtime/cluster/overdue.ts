@@ -39,7 +39,11 @@ export function createDeliverOverdue(parts: {
       if (page.length < PAGE) break
       after = page.at(-1)?.deliveryId
     }
-    // In the order in which they were asked for, as far as the clocks of their processes agree.
-    for (const entry of overdue.toSorted((a, b) => a.requestedAt - b.requestedAt)) await takeUp(entry)
+    for (const entry of overdue.toSorted(inOrder)) await takeUp(entry)
   }
+}
+
+/** As they were asked for, as far as the clocks of their processes agree; what tells of others as well before them. */
+function inOrder(a: OutboxEntry, b: OutboxEntry): number {
+  return a.requestedAt - b.requestedAt || Number(a.digestOf === undefined) - Number(b.digestOf === undefined)
 }

@@ -142,8 +142,7 @@ export function createRecovery(parts: {
     const outbox = record.targets.map((target) =>
       requestDelivery({
         deliveryId: parts.createId(),
-        taskId: record.taskId,
-        owner: record.owner,
+        task: record,
         target,
         kind: 'end',
         node: record.node,
