@@ -112,6 +112,49 @@ export const SUPERVISOR_CHART_EVENTS = ['supervisor.drain', 'supervisor.stop'] a
 
 export type SupervisorChartEvent = { readonly type: (typeof SUPERVISOR_CHART_EVENTS)[number] }
 
+/** The states of the delivery chart. */
+export type DeliveryPhase =
+  | 'pending'
+  | 'sending'
+  | 'waitingToRetry'
+  | 'shown'
+  | 'deadLettered'
+  | 'delivered'
+  | 'withdrawn'
+
+export const DELIVERY_CHART_EVENTS = [
+  'delivery.send',
+  'delivery.accepted',
+  'delivery.shown',
+  'delivery.failed',
+  'delivery.giveUp',
+  'delivery.interrupted',
+  'delivery.withdraw',
+  'delivery.replay',
+] as const
+
+export type DeliveryChartEventType = (typeof DELIVERY_CHART_EVENTS)[number]
+
+export type DeliveryChartEvent = { readonly type: DeliveryChartEventType }
+
+/** What the outside sees of a delivery: while it is on its way, it is `pending`. */
+export type DeliveryState = 'pending' | 'delivered' | 'deadLettered' | 'withdrawn'
+
+const STATE_OF_PHASE: Readonly<Record<DeliveryPhase, DeliveryState>> = {
+  pending: 'pending',
+  sending: 'pending',
+  waitingToRetry: 'pending',
+  shown: 'pending',
+  deadLettered: 'deadLettered',
+  delivered: 'delivered',
+  withdrawn: 'withdrawn',
+}
+
+/** The outside state of a delivery chart's value. */
+export function toDeliveryState(phase: DeliveryPhase): DeliveryState {
+  return STATE_OF_PHASE[phase]
+}
+
 const STATUS_OF_WORK: Readonly<Record<WorkState, TaskStatus>> = {
   queued: 'queued',
   running: 'running',

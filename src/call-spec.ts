@@ -1,6 +1,6 @@
 /** From what a caller wrote to what the runtime takes: checked, copied and complete. Nothing has started yet. */
 import { createHash } from 'node:crypto'
-import { MAX_TARGETS, requireTarget } from './delivery/targets.ts'
+import { MAX_TARGETS, type Targets } from './delivery/targets.ts'
 import { TaskError } from './errors.ts'
 import {
   badOption,
@@ -16,7 +16,6 @@ import {
 import type { BudgetRequest } from '../machines/policies/budget.ts'
 import { ON_BUSY } from '../machines/policies/busy-key.ts'
 import type { Correlation } from '../machines/policies/lineage.ts'
-import type { Channel } from './ports/channel.ts'
 import type { StoredRecord } from './ports/task-record.ts'
 import type { KeyFunction } from './ports/tool.ts'
 import { decodeFrozen, encodeJson } from './runtime/values/json.ts'
@@ -91,7 +90,7 @@ export interface CheckedCall {
 
 export interface CallDefaults {
   readonly settings: Settings
-  readonly channels: ReadonlyMap<string, Channel>
+  readonly targets: Targets
   readonly deliverTo: readonly string[]
   /** By name: what can be run again in another process. */
   readonly tools: ReadonlyMap<string, ResolvedTool>
@@ -184,7 +183,9 @@ function toSpec(
   const { settings } = defaults
   const own = options === NO_OPTIONS ? policy : { ...policy, ...checkCallPolicy('', options) }
   const queueMs = own.queueMs ?? settings.queueMs
-  const explicit = optional(options['deliverTo'], (value) => toTargets(value, defaults.channels))
+  const explicit = optional(options['deliverTo'], (value) =>
+    toTargets(value, (text) => defaults.targets.resolveFor(place.owner, text)),
+  )
   return {
     tool: tool.name,
     run: tool.run,
@@ -324,11 +325,11 @@ function fallbackTargets({ parent, above, origin }: CallPlace, { deliverTo }: Ca
 
 const NO_TARGETS: readonly string[] = Object.freeze([])
 
-/** Targets as they are kept, each once. @throws `target_invalid`, or a TypeError for too many */
-export function toTargets(value: unknown, channels: ReadonlyMap<string, Channel>): readonly string[] {
+/** Targets as they are kept, each once. @throws what `resolve` throws, or a TypeError for too many */
+export function toTargets(value: unknown, resolve: (text: unknown) => string): readonly string[] {
   const targets = Array.isArray(value) ? (value as unknown[]) : [value]
   if (targets.length > MAX_TARGETS) throw badOption('deliverTo', `at most ${MAX_TARGETS} targets`, targets.length)
-  return Object.freeze([...new Set(targets.map((target) => requireTarget(target, channels)))])
+  return Object.freeze([...new Set(targets.map(resolve))])
 }
 
 function optional<Value, Result>(value: Value | undefined, convert: (value: Value) => Result): Result | undefined {

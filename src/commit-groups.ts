@@ -16,9 +16,9 @@ export interface CommitGroupsOptions {
   readonly maxOnTheWay?: number
 }
 
-interface Waiting {
-  readonly commit: Commit
-  readonly resolve: (reply: CommitReply) => void
+interface Waiting<Change, Reply> {
+  readonly change: Change
+  readonly resolve: (reply: Reply) => void
   readonly reject: (error: unknown) => void
 }
 
@@ -37,9 +37,17 @@ interface Waiting {
  */
 export function groupCommits(
   write: (commits: readonly Commit[]) => Promise<readonly CommitReply[]>,
-  { maxCommits = 100, maxOnTheWay = 1 }: CommitGroupsOptions = {},
+  options: CommitGroupsOptions = {},
 ): (commit: Commit) => Promise<CommitReply> {
-  let waiting: Waiting[] = []
+  return groupWrites(write, options)
+}
+
+/** The same for changes of any kind. */
+export function groupWrites<Change, Reply>(
+  write: (changes: readonly Change[]) => Promise<readonly Reply[]>,
+  { maxCommits = 100, maxOnTheWay = 1 }: CommitGroupsOptions,
+): (change: Change) => Promise<Reply> {
+  let waiting: Waiting<Change, Reply>[] = []
   let onTheWay = 0
   let isPlanned = false
 
@@ -61,11 +69,11 @@ export function groupCommits(
     }
   }
 
-  const send = async (group: readonly Waiting[]): Promise<void> => {
+  const send = async (group: readonly Waiting<Change, Reply>[]): Promise<void> => {
     try {
-      const replies = await write(group.map(({ commit }) => commit))
+      const replies = await write(group.map(({ change }) => change))
       if (replies.length !== group.length) throw new Error('the store has not answered each commit of a group')
-      for (const [index, { resolve }] of group.entries()) resolve(replies[index] as CommitReply)
+      for (const [index, { resolve }] of group.entries()) resolve(replies[index] as Reply)
     } catch (error) {
       for (const { reject } of group) reject(error)
     } finally {
@@ -74,9 +82,9 @@ export function groupCommits(
     }
   }
 
-  return (commit) =>
+  return (change) =>
     new Promise((resolve, reject) => {
-      waiting.push({ commit, resolve, reject })
+      waiting.push({ change, resolve, reject })
       plan()
     })
 }

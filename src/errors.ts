@@ -119,6 +119,11 @@ export const ERROR_DOCS = {
     retryable: false,
     whatToDo: 'Use the name of a channel that the supervisor was given.',
   },
+  delivery_not_found: {
+    meaning: 'No dead letter with this id exists for this owner. Unknown, foreign and settled ones all answer so.',
+    retryable: false,
+    whatToDo: 'List the dead letters again; somebody may have sent it meanwhile.',
+  },
   not_allowed: {
     meaning: 'The verb is not open to this caller or not in this state.',
     retryable: false,

@@ -43,8 +43,8 @@ class Handle implements TaskHandle {
     return this.#session.cancel(this.taskId, options)
   }
 
-  redirect(target: string): Promise<void> {
-    return this.#session.redirect(this.taskId, target)
+  redirect(target: string, options?: { readonly again?: boolean }): Promise<void> {
+    return this.#session.redirect(this.taskId, target, options)
   }
 
   answer(key: string, value: unknown): Promise<void> {

@@ -31,12 +31,25 @@ export type {
   DigestNoticeView,
   EndNoticeView,
   NoticeSettings,
+  NoticeOptions,
   NoticeTemplates,
   StartNoticeView,
 } from './delivery/notice-settings.ts'
 export type { Operator } from './operator.ts'
 export type { RetentionOptions } from './options.ts'
-export type { Channel, ChannelMessage, ChannelSend, DeliveryTarget } from './ports/channel.ts'
+export { ChannelError } from './channel-error.ts'
+export type {
+  Channel,
+  ChannelCall,
+  ChannelLimits,
+  ChannelMessage,
+  ChannelPresence,
+  ChannelReceipt,
+  ChannelSend,
+  DeliveryTarget,
+} from './ports/channel.ts'
+export type { DeliveryPolicy, DeliveryRequest } from './delivery/targets.ts'
+export type { AuditedTask, AuditPage } from './audit.ts'
 export type { Clock, ClockTimer } from './ports/clock.ts'
 export type { IdSource } from './ports/id-source.ts'
 export type { RetryExhausted, RetryPolicy } from './ports/retry-policy.ts'
@@ -67,7 +80,9 @@ export type {
   WaitOptions,
 } from './ports/task-handle.ts'
 export {
+  isDeliveryEvent,
   isTaskEvent,
+  type DeliveryEvent,
   type StoredEvent,
   type StreamGap,
   type StreamHeartbeat,
@@ -90,6 +105,18 @@ export type {
 } from './ports/task-record.ts'
 export { groupCommits, type CommitGroupsOptions } from './commit-groups.ts'
 export type { Awaitable } from './ports/awaitable.ts'
+export {
+  DELIVERY_EVENT_TYPES,
+  DELIVERY_FAILURE_CODES,
+  type DeliveryEventData,
+  type DeliveryEventType,
+  type DeliveryFailure,
+  type DeliveryFailureCode,
+  type DeliveryKind,
+  type DeliveryLine,
+  type OutboxEntry,
+  type StoredDeliveryEvent,
+} from './ports/delivery.ts'
 export { ORDER_KEPT_MS, type ClusterStore, type DeadNode, type Order, type StoreHint } from './ports/cluster-store.ts'
 export type {
   Attachment,
@@ -97,11 +124,12 @@ export type {
   Claim,
   Commit,
   CommitReply,
+  DeliveryQuery,
+  DeliveryReply,
   FeedEntry,
   FeedPage,
   ListPage,
   ListQuery,
-  OutboxEntry,
   PruneReply,
   TaskStore,
 } from './ports/task-store.ts'
@@ -119,7 +147,10 @@ export { currentTask } from './runtime/ambient.ts'
 export type { ShutdownReport } from './runtime/shutdown.ts'
 export type { Inspector } from './runtime/supervisor-actor.ts'
 export type {
+  DeadDeliveries,
+  DeliveryPage,
   DeliveryRecord,
+  DeliveryRef,
   ListFilter,
   Session,
   SessionOptions,

@@ -1,5 +1,8 @@
 /** The host's own door: it sees the tasks of all owners, and starts none. */
 import type { Observable } from 'rxjs'
+import { auditDeliveries, type AuditPage } from './audit.ts'
+import { createDeadDeliveries } from './dead-deliveries.ts'
+import type { Deliveries } from './delivery/deliveries.ts'
 import { TaskError, TaskNotFoundError } from './errors.ts'
 import type { StreamOpening, Streams, StreamScope } from './events/streams.ts'
 import { toTaskRecord } from './events/task-event-view.ts'
@@ -15,7 +18,7 @@ import { toStoredRecord } from './runtime/stored-record.ts'
 import { isNoShadow } from './runtime/live-task.ts'
 import type { Projector } from './runtime/projector.ts'
 import type { TaskRuntime } from './runtime/task-runtime.ts'
-import type { ListFilter, StreamFilter, TaskPage } from './ports/session.ts'
+import type { DeadDeliveries, ListFilter, StreamFilter, TaskPage } from './ports/session.ts'
 import { readStats, type SupervisorStats } from './stats.ts'
 
 /** What the host may do over all owners. Never hand it to a model or a user. */
@@ -30,6 +33,13 @@ export interface Operator {
   readonly live$: Observable<readonly TaskRecord[]>
   /** Whether new work can be taken and kept just now. */
   health(): Health
+  /** What could not be delivered, of all owners. */
+  readonly deadDeliveries: DeadDeliveries
+  /**
+   * Where the results of tasks that have ended went, a page of tasks at a time: what was delivered, with its receipt, what is a
+   * dead letter, what is still owed, and that nothing is missing. @throws `invalid_cursor`
+   */
+  audit(options?: { readonly owner?: string; readonly after?: string; readonly limit?: number }): Promise<AuditPage>
   /**
    * Compares the ledger of the `projection` with the store, and syncs what differs. Run it after a crash.
    * @throws `not_allowed` when there is no projection, and what the store throws
@@ -45,6 +55,7 @@ export function createOperator(parts: {
   readonly streams: Streams
   readonly isOpen: () => boolean
   readonly projector: Projector | undefined
+  readonly deliveries: Deliveries
 }): Operator {
   const { runtime, store, streams } = parts
   const view = (record: StoredRecord): TaskRecord => toTaskRecord(record, store.durability)
@@ -105,6 +116,15 @@ export function createOperator(parts: {
         membership: runtime.membership,
         projector: parts.projector,
       }),
+
+    deadDeliveries: createDeadDeliveries({
+      store,
+      deliveries: parts.deliveries,
+      owner: undefined,
+      actor: () => 'operator',
+    }),
+
+    audit: (options) => auditDeliveries(store, options),
 
     async reconcile() {
       if (parts.projector === undefined) throw new TaskError('not_allowed', 'There is no projection to reconcile.')

@@ -1,5 +1,6 @@
 /** Checks of options and arguments. A bad one is a `TypeError` that names the option and the value it got. */
 import type { AdmissionLimits } from '../machines/policies/admission.ts'
+import type { DeliveryLimits } from '../machines/policies/delivery.ts'
 import type { InboxLimits } from '../machines/policies/inbox.ts'
 import type { FreshEventsPolicy, RetentionPolicy } from '../machines/policies/retention.ts'
 
@@ -157,6 +158,15 @@ export interface Settings {
   readonly queueMs: number
   readonly inbox: InboxLimits
   readonly retention: Required<RetentionOptions>
+  readonly delivery: Required<DeliveryOptions>
+}
+
+/** How often and how long a result is tried to be delivered. All durations are in milliseconds. */
+export interface DeliveryOptions extends Partial<DeliveryLimits> {
+  /** How long a channel may take for one message; at most 300 000. */
+  readonly sendMs?: number
+  /** Messages on their way at once, over all targets; at one target it is one. */
+  readonly maxSending?: number
 }
 
 /** The part of the supervisor's options that are plain settings. */
@@ -204,6 +214,12 @@ export interface SettingsOptions {
    * @defaultValue `{ maxMessages: 256, maxBytes: 262_144 }`
    */
   readonly inbox?: Partial<InboxLimits>
+  /**
+   * A delivery that fails is tried again after ever longer pauses, as its receiver says where it does; then it is a dead letter.
+   * @defaultValue `{ maxAttempts: 20, baseMs: 1_000, factor: 2, maxMs: 3_600_000, jitter: 'full', maxAgeMs: 86_400_000,
+   * sendMs: 30_000, maxSending: 100 }`
+   */
+  readonly delivery?: DeliveryOptions
   /** @defaultValue `{ maxFinished: 500, maxFinishedBytes: 67_108_864, finishedMs: 86_400_000, maxProgressEvents: 200, maxEventChars: 65_536, maxResultBytes: 524_288, oversizeResult: 'fail' }` */
   readonly retention?: RetentionOptions
 }
@@ -223,6 +239,7 @@ export const SETTINGS_NAMES = [
   'queueMs',
   'inbox',
   'retention',
+  'delivery',
 ] as const
 
 /** Only `undefined` means the default: anything else has to pass its check. */
@@ -299,5 +316,35 @@ export function toSettings(options: SettingsOptions): Settings {
         'spill',
       ]),
     },
+    delivery: toDeliverySettings(options.delivery),
+  }
+}
+
+const MAX_SEND_MS = 300_000
+
+function toDeliverySettings(options: unknown): Settings['delivery'] {
+  const given = checkOptionNames('delivery', options, [
+    'maxAttempts',
+    'baseMs',
+    'factor',
+    'maxMs',
+    'jitter',
+    'maxAgeMs',
+    'sendMs',
+    'maxSending',
+  ])
+  const factor = orDefault(given['factor'], 2)
+  if (typeof factor !== 'number' || !(factor >= 1)) throw badOption('delivery.factor', 'a number from 1', factor)
+  const sendMs = checkDuration('delivery.sendMs', orDefault(given['sendMs'], 30_000))
+  if (sendMs > MAX_SEND_MS) throw badOption('delivery.sendMs', `at most ${MAX_SEND_MS}`, sendMs)
+  return {
+    maxAttempts: checkLimit('delivery.maxAttempts', orDefault(given['maxAttempts'], 20)),
+    baseMs: checkDuration('delivery.baseMs', orDefault(given['baseMs'], 1_000)),
+    factor,
+    maxMs: checkDuration('delivery.maxMs', orDefault(given['maxMs'], 3_600_000)),
+    jitter: checkChoice('delivery.jitter', orDefault(given['jitter'], 'full'), ['full', 'none']),
+    maxAgeMs: checkDuration('delivery.maxAgeMs', orDefault(given['maxAgeMs'], 86_400_000), { mayBeInfinite: true }),
+    sendMs,
+    maxSending: checkLimit('delivery.maxSending', orDefault(given['maxSending'], 100)),
   }
 }

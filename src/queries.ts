@@ -10,7 +10,8 @@ import {
   checkSignal,
   checkText,
 } from './options.ts'
-import { TASK_EVENT_TYPES, type TaskEvent } from './ports/task-event.ts'
+import { DELIVERY_EVENT_TYPES } from './ports/delivery.ts'
+import { TASK_EVENT_TYPES, type DeliveryEvent, type TaskEvent } from './ports/task-event.ts'
 import type { StreamOpening } from './events/streams.ts'
 import type { ListQuery } from './ports/task-store.ts'
 
@@ -68,9 +69,11 @@ export function checkCancelOptions(options: unknown): {
 
 export interface CheckedStream {
   readonly taskId: string | undefined
-  readonly filter: ((event: TaskEvent) => boolean) | undefined
+  readonly filter: ((event: TaskEvent | DeliveryEvent) => boolean) | undefined
   readonly opening: StreamOpening
 }
+
+const EVENT_TYPES = [...TASK_EVENT_TYPES, ...DELIVERY_EVENT_TYPES]
 
 export function checkStreamOptions(options: unknown): CheckedStream {
   const known = ['after', 'signal', 'heartbeatMs', 'taskId', 'tree', 'tool', 'conversation', 'type']
@@ -88,8 +91,8 @@ export function checkStreamOptions(options: unknown): CheckedStream {
   const isWhole = tree === undefined && tool === undefined && conversation === undefined && type === undefined
   if (isWhole) return { taskId, filter: undefined, opening }
   if (taskId !== undefined) throw badOption('options', 'either a taskId or filters', Object.keys(given).join(', '))
-  const types = type === undefined ? undefined : new Set(toChoices('type', type, TASK_EVENT_TYPES))
-  const filter = (event: TaskEvent): boolean =>
+  const types = type === undefined ? undefined : new Set(toChoices('type', type, EVENT_TYPES))
+  const filter = (event: TaskEvent | DeliveryEvent): boolean =>
     (tree === undefined || event.rootId === tree) &&
     (tool === undefined || event.tool === tool) &&
     (conversation === undefined || event.conversation === conversation) &&

@@ -9,7 +9,8 @@
 import { isFinalStatus, type StopCause } from '../machines/vocabulary.ts'
 import { beginBelow, beginRun, beginSpawn, launch, type Begin, type BeginParts } from './begin-call.ts'
 import { createPlainSpecs, type Call, type CallDefaults, type CallPlace, type PlainSpecs } from './call-spec.ts'
-import { requireTarget } from './delivery/targets.ts'
+import { createDeadDeliveries, toDeliveryRecord } from './dead-deliveries.ts'
+import type { Deliveries } from './delivery/deliveries.ts'
 import {
   isTaskError,
   ParentStoppingError,
@@ -24,7 +25,7 @@ import { createHandle } from './handle.ts'
 import { createInboxVerbs } from './inbox-verbs.ts'
 import { checkCancelOptions, checkStreamOptions, toListQuery } from './queries.ts'
 import { toListCursor } from './list-cursor.ts'
-import { badOption, checkOptionNames, checkText, checkWaitOptions } from './options.ts'
+import { badOption, checkBoolean, checkOptionNames, checkText, checkWaitOptions } from './options.ts'
 import type { DoorCall, TaskDoor } from './ports/task-door.ts'
 import type { CancelReport, Ticket } from './ports/task-handle.ts'
 import type { StoredRecord, TaskRecord } from './ports/task-record.ts'
@@ -42,6 +43,7 @@ import { descendantsOf, topTasks } from './runtime/tree-index.ts'
 export interface SessionParts extends BeginParts {
   readonly streams: Streams
   readonly redirects: Redirects
+  readonly deliveries: Deliveries
   readonly defaults: CallDefaults
 }
 
@@ -62,7 +64,7 @@ export function createSession(
   const runningTask = (): LiveTask | undefined => inside ?? runtime.runningTask()
   const conversation =
     given.conversation === undefined ? undefined : checkText('conversation', given.conversation, MAX_CONVERSATION_CHARS)
-  const origin = given.origin === undefined ? undefined : requireTarget(given.origin, defaults.channels)
+  const origin = given.origin === undefined ? undefined : defaults.targets.resolveFor(owner, given.origin)
 
   const parentId = given.parentId === undefined ? undefined : checkText('parentId', given.parentId, MAX_ID_CHARS)
   const plainSpecs = createPlainSpecs()
@@ -232,12 +234,14 @@ export function createSession(
       return mergeReports(await whenAllKnown([here, elsewhere]))
     },
 
-    async redirect(taskId, target) {
-      const checked = (): string => requireTarget(target, defaults.channels)
+    async redirect(taskId, target, options) {
+      const { again } = checkOptionNames('options', options, ['again'])
+      const isAgain = again === undefined ? false : checkBoolean('again', again)
+      const checked = (): string => defaults.targets.resolveFor(owner, target)
       await onTask<unknown>(taskId, {
         here: (live) => runtime.redirect(live, checked()),
         elsewhere: () => ({ verb: 'redirect', target: checked() }),
-        ended: (record) => redirects.redirectFinal(record, checked()),
+        ended: (record) => redirects.redirectFinal(record, checked(), isAgain),
       })
     },
 
@@ -306,8 +310,15 @@ export function createSession(
 
     async deliveries(taskId) {
       if (findLive(taskId) === undefined) await requireStored(taskId)
-      return (await store.readOutbox(taskId)).map(({ owner: _owner, ...delivery }) => Object.freeze(delivery))
+      return (await store.readOutbox(taskId)).map(toDeliveryRecord)
     },
+
+    deadDeliveries: createDeadDeliveries({
+      store,
+      deliveries: parts.deliveries,
+      owner,
+      actor: () => actorOf(runningTask()),
+    }),
 
     stats: () => readStats(store, runtime.tree, owner),
 

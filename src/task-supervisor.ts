@@ -5,7 +5,10 @@ import { randomId } from './adapters/system/random-id.ts'
 import { systemClock } from './adapters/system/system-clock.ts'
 import { toTargets, type CallDefaults } from './call-spec.ts'
 import { createDeliveries } from './delivery/deliveries.ts'
-import { toChannelMap } from './delivery/targets.ts'
+import { toNoticeSettings, type NoticeOptions } from './delivery/notice-settings.ts'
+import { createPresence } from './delivery/presence.ts'
+import { createRender } from './delivery/render.ts'
+import { createTargets, toChannelMap, type DeliveryPolicy } from './delivery/targets.ts'
 import { TaskError } from './errors.ts'
 import { createHub } from './events/hub.ts'
 import { createNews, NO_NEWS } from './events/news.ts'
@@ -60,6 +63,16 @@ export interface TaskSupervisorOptions extends SettingsOptions {
   readonly channels?: Readonly<Record<string, Channel>>
   /** Where results of root tasks go when neither the call nor the session's origin says so: to all of these. */
   readonly deliverTo?: string | readonly string[]
+  /**
+   * Which owner may have results sent where: `true` allows it. Asked when a target is set, and again before each attempt; a
+   * target that is refused then is a dead letter. @defaultValue every owner may use every channel
+   */
+  readonly mayDeliver?: DeliveryPolicy
+  /**
+   * What people are told, and how much of it.
+   * @defaultValue `{ maxChars: 9_000, maxMessages: 5, typing: true, digestMs: 0 }`
+   */
+  readonly notices?: NoticeOptions
   /** A ledger of the host's own, which mirrors every change of its tasks. @defaultValue none */
   readonly projection?: Projection
   /**
@@ -127,8 +140,8 @@ const STORE_METHODS = [
   'claimedBy',
   'readAttachment',
   'readOutbox',
-  'readPending',
-  'settleDelivery',
+  'listDeliveries',
+  'putDelivery',
   'prune',
   'close',
 ] as const
@@ -139,6 +152,8 @@ const OPTION_NAMES = [
   'tools',
   'channels',
   'deliverTo',
+  'mayDeliver',
+  'notices',
   'projection',
   'lineage',
   'memoise',
@@ -169,7 +184,10 @@ export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskS
   const channels = toChannelMap(
     checkOptionNames('channels', options.channels, Object.keys(options.channels ?? {})) as Record<string, Channel>,
   )
-  const deliverTo = toTargets(options.deliverTo === undefined ? [] : options.deliverTo, channels)
+  const mayDeliver = options.mayDeliver === undefined ? undefined : checkFunction('mayDeliver', options.mayDeliver)
+  const targets = createTargets(channels, mayDeliver)
+  const deliverTo = toTargets(options.deliverTo === undefined ? [] : options.deliverTo, targets.resolve)
+  const notices = toNoticeSettings('notices', options.notices)
   const lineage = checkChoice('lineage', orDefault(options.lineage, 'ambient'), ['ambient', 'explicit'])
   const memoise = checkBoolean('memoise', orDefault(options.memoise, true))
   const given = checkMethods('store', options.store === undefined ? memoryStore() : options.store, STORE_METHODS)
@@ -231,21 +249,44 @@ export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskS
     inspect,
     door: () => door,
     news,
-    deliver: (record, entries) => deliveries.take(record, entries),
+    goOnWith: async (entry) => {
+      const delivery = await deliveries.adopt(entry)
+      // Its task has ended.
+      if (entry.kind === 'start') delivery?.withdraw()
+    },
     recall: createRecall(tools),
     reportError,
   })
   const deliveries = createDeliveries({
-    channels,
+    targets,
     store,
     clock,
     deadlines,
     logger,
+    settings: { ...settings.delivery, digestMs: notices.digestMs },
+    random01,
+    createId,
+    nodeId: runtime.membership.nodeId,
+    render: createRender({ notices, store, logger }),
+    publish: (entries) => void (hub.hasListeners() && hub.publish(entries)),
     runOutside: context.runOutside,
+    onSettled: () => runtime.retention.noteEnd(),
+    onRetried: () => (counters.retriedDeliveries += 1),
     onFailed: () => (counters.failedDeliveries += 1),
     onStoreError: () => (counters.storeErrors += 1),
   })
-  runtime.journal.onCommitted(({ record, outbox }) => deliveries.take(record, outbox))
+  runtime.journal.onCommitted(({ outbox }) => deliveries.take(outbox))
+  const presence = createPresence({
+    channels,
+    deliveries,
+    store,
+    deadlines,
+    tellsStarts: notices.start,
+    showsTyping: notices.typing,
+    runOutside: context.runOutside,
+    onError: (error, taskId) => logger.warn({ taskId, error }, 'the start of a task could not be told'),
+  })
+  if (presence.isNeeded) runtime.journal.onCommitted(({ record }) => presence.note(record))
   const projector =
     projection === undefined
       ? undefined
@@ -260,7 +301,13 @@ export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskS
           view: (record) => toTaskRecord(record, store.durability),
         })
   if (projector !== undefined) runtime.journal.onCommitted(({ record }) => projector.note(record))
-  const redirects = createRedirects({ store, clock, createId, deliver: deliveries.take })
+  const redirects = createRedirects({
+    store,
+    clock,
+    createId,
+    nodeId: runtime.membership.nodeId,
+    noteCommitted: runtime.journal.noteCommitted,
+  })
   const streams = createStreams({
     store,
     hub,
@@ -274,12 +321,13 @@ export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskS
     reportError,
   })
 
-  const defaults: CallDefaults = { settings, channels, deliverTo, tools }
+  const defaults: CallDefaults = { settings, targets, deliverTo, tools }
   const parts = {
     runtime,
     store,
     streams,
     redirects,
+    deliveries,
     defaults,
     prepare: createPrepareTask(projection, store),
     createId,
@@ -296,6 +344,7 @@ export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskS
     stopDeliveries: () => {
       const behind = projector?.close() ?? 0
       if (behind > 0) logger.error({ count: behind }, 'the supervisor stopped while its ledger was behind')
+      presence.stop()
       return deliveries.stop()
     },
     closeStore: async () => {
@@ -324,7 +373,7 @@ export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskS
         const checked = checkOptionNames('options', given, ['owner', 'origin', 'conversation', 'parentId'])
         return createSession(parts, { owner: checkOwner(checked['owner']), options: given })
       },
-      operator: createOperator({ runtime, store, streams, isOpen, projector }),
+      operator: createOperator({ runtime, store, streams, isOpen, projector, deliveries }),
       actor: runtime.supervisor.ref,
       shutdown,
     }),

@@ -146,7 +146,17 @@ export function infersTheRest(item: StreamItem, error: unknown): void {
   }
   if (isTaskError(error)) expectTypeOf(error.code).toEqualTypeOf<ErrorCode>()
   expectTypeOf<keyof Operator>().toEqualTypeOf<
-    'get' | 'health' | 'reconcile' | 'list' | 'cancel' | 'events' | 'events$' | 'live$' | 'stats'
+    | 'audit'
+    | 'cancel'
+    | 'deadDeliveries'
+    | 'events'
+    | 'events$'
+    | 'get'
+    | 'health'
+    | 'list'
+    | 'live$'
+    | 'reconcile'
+    | 'stats'
   >()
 }
 

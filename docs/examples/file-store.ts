@@ -13,7 +13,7 @@ import { groupCommits, memoryStore, type Commit, type CommitReply, type TaskStor
 /** What changes a store: everything else only reads. */
 type Change =
   | { readonly commit: Commit }
-  | { readonly settleDelivery: Parameters<TaskStore['settleDelivery']>[0] }
+  | { readonly putDelivery: Parameters<TaskStore['putDelivery']>[0] }
   | { readonly prune: Parameters<TaskStore['prune']>[0] }
 
 export function fileStore(path: string): TaskStore {
@@ -27,7 +27,7 @@ export function fileStore(path: string): TaskStore {
   let isOpening: Promise<readonly string[]> | undefined
 
   const apply = async (change: Change): Promise<unknown> => {
-    if ('settleDelivery' in change) return kept.settleDelivery(change.settleDelivery)
+    if ('putDelivery' in change) return kept.putDelivery(change.putDelivery)
     if ('prune' in change) return kept.prune(change.prune)
     const { id, record } = change.commit
     const known = last.get(record.taskId)
@@ -100,7 +100,7 @@ export function fileStore(path: string): TaskStore {
     },
     open: opened,
     commit: groupCommits(writeAll),
-    settleDelivery: (settled) => change({ settleDelivery: settled }),
+    putDelivery: (entry) => change({ putDelivery: entry }),
     prune: (limits) => change({ prune: limits }),
     read: async (taskId) => opened().then(() => kept.read(taskId)),
     list: async (query) => opened().then(() => kept.list(query)),
@@ -111,7 +111,7 @@ export function fileStore(path: string): TaskStore {
     claimedBy: async (claim) => opened().then(() => kept.claimedBy(claim)),
     readAttachment: async (taskId, kind) => opened().then(() => kept.readAttachment(taskId, kind)),
     readOutbox: async (taskId) => opened().then(() => kept.readOutbox(taskId)),
-    readPending: async (query) => opened().then(() => kept.readPending(query)),
+    listDeliveries: async (query) => opened().then(() => kept.listDeliveries(query)),
     close: () =>
       inTurn(async () => {
         await file?.close()

@@ -1,114 +1,239 @@
 /**
- * Sends results to their targets: each entry of the outbox once, after the commit that holds it.
+ * Sends results to their targets: each entry of the outbox once, after the commit that holds it, or after the process that
+ * held it is gone.
  *
- * 1. A delivery is pending from the commit of the task's end on, and then delivered or failed; `settleDelivery` keeps it.
- * 2. A channel that throws, rejects or does not answer within `SEND_LIMIT_MS` fails its own delivery alone.
- * 3. What is on its way already is not sent again meanwhile.
- * 4. What is on its way at `stop` gets its signal and stays pending. What the store still answers later is sent as ever.
+ * 1. A delivery is pending from the commit of the task's end on, until a channel has taken it, it is a dead letter or
+ *    nobody wants it any more. What became of it is kept before it is told.
+ * 2. A channel that throws, rejects or does not answer delays what goes to the same target, and nothing else.
+ * 3. What is on its way at `stop` gets its signal and stays pending. What the store answers only then is sent, but not again.
  */
-import { messageOf } from '../errors.ts'
-import { partOf } from '../kept-text.ts'
-import type { Channel } from '../ports/channel.ts'
+import type { BackoffPolicy } from '../../machines/policies/backoff.ts'
+import type { DeliveryLimits } from '../../machines/policies/delivery.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Deadlines } from '../ports/deadlines.ts'
+import { toDeliveryEvent, type DeliveryFailure, type OutboxEntry } from '../ports/delivery.ts'
+import type { IdSource } from '../ports/id-source.ts'
 import type { Logger } from '../ports/logger.ts'
 import type { StoredRecord } from '../ports/task-record.ts'
-import type { OutboxEntry, TaskStore } from '../ports/task-store.ts'
-import { endNotice } from './notices.ts'
-import { parseTarget } from './targets.ts'
+import type { DeliveryReply, FeedEntry, TaskStore } from '../ports/task-store.ts'
+import { createDelivery, type Delivery, type DeliveryParts } from './delivery-actor.ts'
+import { replayed, requestDelivery, takeOver, withdrawn } from './entries.ts'
+import { createEntryKeeper } from './keep-entry.ts'
+import { createLanes } from './lanes.ts'
+import { createChannelCaller, type ChannelCaller } from './send-message.ts'
+import { parseTarget, type Targets } from './targets.ts'
 
-const SEND_LIMIT_MS = 30_000
-const MAX_ERROR_CHARS = 500
+/** Targets that are remembered to be gone. */
+const MAX_GONE = 10_000
+
+export interface DeliverySettings extends DeliveryLimits {
+  /** How long a channel may take for one message, in milliseconds. */
+  readonly sendMs: number
+  /** Messages that are on their way at once. */
+  readonly maxSending: number
+  readonly digestMs: number
+}
 
 export interface Deliveries {
-  take(record: StoredRecord, entries: readonly OutboxEntry[]): void
-  /** Resolves when nothing is on its way. */
+  readonly caller: ChannelCaller
+  /** Sends what a commit has just put into the outbox. */
+  take(entries: readonly OutboxEntry[]): void
+  /** Tells a target that a task has started. Nothing comes of it when the store does not take it. */
+  announce(record: StoredRecord, target: string): Promise<Delivery | undefined>
+  /** Goes on with what another process has left, if nobody else does. */
+  adopt(entry: OutboxEntry): Promise<Delivery | undefined>
+  /** Sends a dead letter again: the rest of it, or all of it under another id. Whether it was one still. */
+  replay(entry: OutboxEntry, how: { readonly actor: string; readonly asNew: boolean }): Promise<boolean>
+  /** Puts a dead letter away. Whether it was one still. */
+  clear(entry: OutboxEntry, actor: string): Promise<boolean>
+  /** Resolves when nothing is on its way; what waits for its next attempt is not. */
   whenIdle(): Promise<void>
-  /** Gives up what is on its way, and says how much that was. */
+  /** Gives up what is on its way, and says how many deliveries have no outcome. */
   stop(): number
 }
 
 export function createDeliveries(parts: {
-  readonly channels: ReadonlyMap<string, Channel>
+  readonly targets: Targets
   readonly store: TaskStore
   readonly clock: Clock
   readonly deadlines: Deadlines
   readonly logger: Logger
+  readonly settings: DeliverySettings
+  readonly random01: () => number
+  readonly createId: IdSource
+  readonly nodeId: () => string | undefined
+  readonly render: DeliveryParts['render']
+  /** Makes facts about deliveries public, which the store has. */
+  readonly publish: (entries: readonly FeedEntry[]) => void
   readonly runOutside: (work: () => void) => void
+  /** A task may owe nothing any more. */
+  readonly onSettled: () => void
+  readonly onRetried: () => void
   readonly onFailed: () => void
   readonly onStoreError: () => void
 }): Deliveries {
-  const { channels, store, clock, deadlines, logger } = parts
-  const underWay = new Map<Promise<void>, AbortController>()
-  const ids = new Set<string>()
-  const stopped = new Error('the supervisor has stopped')
+  const { targets, store, clock, logger, settings } = parts
+  const byId = new Map<string, Delivery>()
+  const changing = new Set<string>()
+  const goneTargets = new Map<string, DeliveryFailure>()
+  const caller = createChannelCaller({ deadlines: parts.deadlines, sendMs: settings.sendMs })
+  const pause: BackoffPolicy = { ...settings, jitter: 'none' }
+  const lanes = createLanes({ clock, deadlines: parts.deadlines, maxSending: settings.maxSending, pause })
 
-  const send = async (record: StoredRecord, entry: OutboxEntry, controller: AbortController): Promise<void> => {
-    const target = parseTarget(entry.target)
-    const channel = channels.get(target.channel)
-    if (channel === undefined) throw new Error(`there is no channel ${target.channel}`)
-    const text = endNotice(record)
-    const message = { id: entry.deliveryId, kind: 'end' as const, text, part: 1, parts: 1, taskId: record.taskId }
-    let limit: { disarm(): void } | undefined
-    const tooLong = new Promise<never>((_resolve, reject) => {
-      const pass = (): void => {
-        const error = new Error(`the channel did not answer within ${SEND_LIMIT_MS} ms`)
-        controller.abort(error)
-        reject(error)
+  const reportStore = (error: unknown, { taskId, target }: OutboxEntry): void => {
+    parts.onStoreError()
+    logger.error({ taskId, target, error }, 'what became of a delivery could not be kept; trying again')
+  }
+  const keeper = createEntryKeeper({ ...parts, onError: reportStore })
+
+  /** `before`: what the store had of it. */
+  const tell = (
+    before: OutboxEntry | undefined,
+    entry: OutboxEntry,
+    record: StoredRecord,
+    reply: Extract<DeliveryReply, { kind: 'put' }>,
+  ): void => {
+    parts.publish(
+      entry.log.slice(before?.log.length ?? 0).map((line, index) => ({
+        event: toDeliveryEvent(entry, line),
+        record,
+        ownerPosition: reply.ownerPosition + index,
+        position: reply.position + index,
+      })),
+    )
+  }
+
+  const deliveryParts: DeliveryParts = {
+    clock,
+    deadlines: parts.deadlines,
+    store,
+    caller,
+    channels: targets.channels,
+    limits: settings,
+    digestMs: settings.digestMs,
+    random01: parts.random01,
+    isAllowed: ({ owner, target }) => {
+      try {
+        return targets.isAllowed({ owner, target })
+      } catch (error) {
+        logger.error({ target, error }, 'the policy of deliveries threw, so nothing is sent')
+        return false
       }
-      limit = deadlines.after(SEND_LIMIT_MS, pass, undefined)
-    })
+    },
+    goneTargets: {
+      get: (target) => goneTargets.get(target),
+      add(target, why) {
+        goneTargets.set(target, why)
+        const oldest = goneTargets.keys().next().value
+        if (goneTargets.size > MAX_GONE && oldest !== undefined) goneTargets.delete(oldest)
+      },
+    },
+    render: parts.render,
+    async save(before, next, record) {
+      const kept = await keeper.keep(next)
+      if (typeof kept === 'string') return kept
+      tell(before, next, record, kept)
+      if (next.state !== 'pending') parts.onSettled()
+      return 'kept'
+    },
+    parseTarget,
+    find: (deliveryId) => byId.get(deliveryId),
+    onRetry: ({ taskId, target, failure, dueAt }) => {
+      parts.onRetried()
+      logger.warn({ taskId, target, error: failure?.message, dueAt }, 'a result could not be delivered yet')
+    },
+    onGiveUp: ({ taskId, target, failure }) => {
+      parts.onFailed()
+      logger.error({ taskId, target, error: failure?.message }, 'a result could not be delivered')
+    },
+    onOver: ({ deliveryId }) => void byId.delete(deliveryId),
+    onError: (error, { taskId, target }) => {
+      logger.error({ taskId, target, error }, 'a delivery could not go on; trying again')
+    },
+  }
+
+  const start = (entry: OutboxEntry): Delivery => {
+    const delivery = createDelivery(entry, deliveryParts)
+    byId.set(entry.deliveryId, delivery)
+    if (!delivery.isOver()) parts.runOutside(() => lanes.add(entry.target, delivery))
+    return delivery
+  }
+
+  /** Keeps what somebody asks for now; a store that fails is his to hear of. */
+  const put = async (before: OutboxEntry | undefined, next: OutboxEntry): Promise<boolean> => {
+    const reply = await store.putDelivery(next)
+    if (reply.kind === 'stale') return false
+    const record = await store.read(next.taskId)
+    if (record !== undefined) tell(before, next, record, reply)
+    return true
+  }
+
+  /** One change of a delivery at a time: a store takes two that are alike, from one process, for one that is repeated. */
+  const alone = async <Answer>(deliveryId: string, change: () => Promise<Answer>): Promise<Answer | undefined> => {
+    if (changing.has(deliveryId) || byId.has(deliveryId)) return undefined
+    changing.add(deliveryId)
     try {
-      await Promise.race([channel.send({ target, message, signal: controller.signal }), tooLong])
+      return await change()
     } finally {
-      limit?.disarm()
+      changing.delete(deliveryId)
     }
   }
 
-  const deliver = async (record: StoredRecord, entry: OutboxEntry, controller: AbortController): Promise<void> => {
-    let settled: OutboxEntry
-    try {
-      await send(record, entry, controller)
-      settled = { ...entry, state: 'delivered', settledAt: clock.now() }
-    } catch (thrown) {
-      // `stop` has counted it.
-      if (controller.signal.reason === stopped) return
-      const error = partOf(messageOf(thrown), { from: 0, maxChars: MAX_ERROR_CHARS })
-      parts.onFailed()
-      logger.error({ taskId: entry.taskId, target: entry.target, error }, 'a result could not be delivered')
-      settled = { ...entry, state: 'failed', settledAt: clock.now(), error }
-    }
-    if (controller.signal.reason === stopped) return
-    try {
-      await store.settleDelivery(settled)
-    } catch (error) {
-      parts.onStoreError()
-      logger.error({ taskId: entry.taskId, target: entry.target, error }, 'the outcome of a delivery could not be kept')
-    }
+  const sendAgain = async (entry: OutboxEntry, actor: string): Promise<boolean> => {
+    const next = replayed(entry, { actor, node: parts.nodeId() }, clock.now())
+    if (!(await put(entry, next))) return false
+    start(next)
+    return true
   }
+
+  const sendAsNew = async (entry: OutboxEntry, actor: string): Promise<boolean> => {
+    const { taskId, owner, target, kind } = entry
+    const again = request({ taskId, owner, target, kind })
+    if (!(await put(undefined, again))) return false
+    start(again)
+    await put(entry, withdrawn(entry, { reason: 'cleared', actor }, clock.now()))
+    return true
+  }
+
+  const request = (asked: Pick<OutboxEntry, 'taskId' | 'owner' | 'target' | 'kind'>): OutboxEntry =>
+    requestDelivery({ ...asked, deliveryId: parts.createId(), node: parts.nodeId(), at: clock.now() })
 
   return {
-    take(record, entries) {
-      for (const entry of entries) {
-        if (ids.has(entry.deliveryId)) continue
-        ids.add(entry.deliveryId)
-        parts.runOutside(() => {
-          const controller = new AbortController()
-          const delivery = deliver(record, entry, controller).finally(() => {
-            underWay.delete(delivery)
-            ids.delete(entry.deliveryId)
-          })
-          underWay.set(delivery, controller)
-        })
-      }
+    caller,
+
+    take(entries) {
+      for (const entry of entries) if (!byId.has(entry.deliveryId)) start(entry)
     },
-    async whenIdle() {
-      while (underWay.size > 0) await Promise.all(underWay.keys())
+
+    async announce({ taskId, owner }, target) {
+      const entry = request({ taskId, owner, target, kind: 'start' })
+      return (await put(undefined, entry)) ? start(entry) : undefined
     },
+
+    adopt: (entry) =>
+      alone(entry.deliveryId, async () => {
+        const taken = takeOver(entry, parts.nodeId())
+        return (await put(entry, taken)) ? start(taken) : undefined
+      }),
+
+    async replay(entry, { actor, asNew }) {
+      goneTargets.delete(entry.target)
+      const isDone = await alone(entry.deliveryId, () => (asNew ? sendAsNew(entry, actor) : sendAgain(entry, actor)))
+      return isDone === true
+    },
+
+    async clear(entry, actor) {
+      const next = withdrawn(entry, { reason: 'cleared', actor }, clock.now())
+      return (await alone(entry.deliveryId, () => put(entry, next))) === true
+    },
+
+    whenIdle: () => lanes.whenIdle(),
+
     stop() {
-      const count = underWay.size
-      if (count > 0) logger.error({ count }, 'the supervisor stopped while results were on their way')
-      for (const controller of underWay.values()) controller.abort(stopped)
+      const count = lanes.stop()
+      if (count > 0) logger.error({ count }, 'the supervisor stopped while results were to be delivered')
+      keeper.stop()
+      caller.stop()
       return count
     },
   }

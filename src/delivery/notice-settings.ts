@@ -1,5 +1,13 @@
 /** What a notice is made from, and how much of it there may be. */
-import { checkFunction, checkLimit, checkOptionNames, checkWhole, orDefault } from '../options.ts'
+import {
+  checkBoolean,
+  checkDuration,
+  checkFunction,
+  checkLimit,
+  checkOptionNames,
+  checkWhole,
+  orDefault,
+} from '../options.ts'
 import type { TaskRecord } from '../ports/task-record.ts'
 
 /** What a template sees of a task that went to the background. */
@@ -35,6 +43,29 @@ export interface NoticeTemplates {
   digest?(view: DigestNoticeView): string
 }
 
+/** What people are told of tasks, as the host wants it. */
+export interface NoticeOptions extends Partial<NoticeSettings> {
+  /**
+   * Whether the start of a task is told that went to the background. @defaultValue where people read along: at channels with
+   * a `presence`
+   */
+  readonly start?: boolean
+  /** Whether it is shown that a task is under way, where a channel can. @defaultValue true */
+  readonly typing?: boolean
+  /**
+   * How long results of one conversation are collected for one message to one target, in milliseconds. @defaultValue 0: each
+   * has a message of its own
+   */
+  readonly digestMs?: number
+}
+
+/** The same, complete. `start` is `undefined` where the channel decides. */
+export interface CheckedNotices extends NoticeSettings {
+  readonly start: boolean | undefined
+  readonly typing: boolean
+  readonly digestMs: number
+}
+
 export interface NoticeSettings {
   /** How much of a result is shown, in characters as `length` counts them. @defaultValue 9 000 */
   readonly maxChars: number
@@ -45,8 +76,9 @@ export interface NoticeSettings {
 }
 
 /** The settings from the options of a host. @throws TypeError */
-export function toNoticeSettings(name: string, options: unknown): NoticeSettings {
-  const { maxChars, maxMessages, templates } = checkOptionNames(name, options, ['maxChars', 'maxMessages', 'templates'])
+export function toNoticeSettings(name: string, options: unknown): CheckedNotices {
+  const known = ['maxChars', 'maxMessages', 'templates', 'start', 'typing', 'digestMs']
+  const { maxChars, maxMessages, templates, start, typing, digestMs } = checkOptionNames(name, options, known)
   const given = checkOptionNames(`${name}.templates`, templates, ['start', 'end', 'digest'])
   for (const kind of Object.keys(given)) {
     if (given[kind] !== undefined) checkFunction(`${name}.templates.${kind}`, given[kind])
@@ -55,5 +87,8 @@ export function toNoticeSettings(name: string, options: unknown): NoticeSettings
     maxChars: checkLimit(`${name}.maxChars`, orDefault(maxChars, 9_000)),
     maxMessages: checkWhole(`${name}.maxMessages`, orDefault(maxMessages, 5), { min: 1, max: 100 }),
     templates: given,
+    start: start === undefined ? undefined : checkBoolean(`${name}.start`, start),
+    typing: checkBoolean(`${name}.typing`, orDefault(typing, true)),
+    digestMs: checkDuration(`${name}.digestMs`, orDefault(digestMs, 0), { mayBeZero: true }),
   }
 }

@@ -25,16 +25,48 @@ function formatTarget({ channel, id }: DeliveryTarget): string {
   return id === '' ? channel : `${channel}:${id}`
 }
 
-/** A target that a channel will take, in its kept form. @throws `target_invalid` */
-export function requireTarget(text: unknown, channels: ReadonlyMap<string, Channel>): string {
-  const target = parseTarget(text)
-  const channel = channels.get(target.channel)
-  if (channel === undefined) {
-    throw new TaskError('target_invalid', `There is no channel ${quote(target.channel)}.`)
+/** Who may have what sent where. */
+export interface DeliveryRequest {
+  readonly owner: string
+  /** As it is kept: `channel` or `channel:id`. */
+  readonly target: string
+}
+
+/** Says whether an owner may have results sent to a target. */
+export type DeliveryPolicy = (request: DeliveryRequest) => boolean
+
+/** The places that results may go to. */
+export interface Targets {
+  readonly channels: ReadonlyMap<string, Channel>
+  /** A target that a channel will take, in its kept form. @throws `target_invalid` */
+  resolve(text: unknown): string
+  /** One that this owner may use, too. @throws `target_invalid`, `not_allowed` */
+  resolveFor(owner: string, text: unknown): string
+  isAllowed(request: DeliveryRequest): boolean
+}
+
+export function createTargets(channels: ReadonlyMap<string, Channel>, policy: DeliveryPolicy | undefined): Targets {
+  const resolve: Targets['resolve'] = (text) => {
+    const target = parseTarget(text)
+    const channel = channels.get(target.channel)
+    if (channel === undefined) throw new TaskError('target_invalid', `There is no channel ${quote(target.channel)}.`)
+    const refusal = channel.refuse?.(target.id)
+    if (refusal !== undefined) throw new TaskError('target_invalid', `${quote(text)} is no target: ${refusal}.`)
+    return formatTarget(target)
   }
-  const refusal = channel.refuse?.(target.id)
-  if (refusal !== undefined) throw new TaskError('target_invalid', `${quote(text)} is no target: ${refusal}.`)
-  return formatTarget(target)
+  // What is not plainly allowed is not.
+  const isAllowed: Targets['isAllowed'] = ({ owner, target }) =>
+    policy === undefined || (policy({ owner, target }) as unknown) === true
+  return {
+    channels,
+    resolve,
+    isAllowed,
+    resolveFor(owner, text) {
+      const target = resolve(text)
+      if (isAllowed({ owner, target })) return target
+      throw new TaskError('not_allowed', `Results may not be sent to ${quote(target)}.`)
+    },
+  }
 }
 
 /** The channels of a supervisor by their folded names. */

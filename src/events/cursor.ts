@@ -29,12 +29,14 @@ const NO_POSITION = '-'
 /** The cursor of an event. */
 export function toCursor(incarnation: string, entry: FeedEntry, reach: CursorReach): string {
   const { event, record, ownerPosition, position } = entry
+  // What is told of a delivery has no place in the stream of its task.
+  const logId = 'deliveryId' in event ? event.deliveryId : record.taskId
   const body = [
     incarnation,
     event.seq.toString(RADIX),
     ownerPosition.toString(RADIX),
     reach === 'all' ? position.toString(RADIX) : NO_POSITION,
-    tagOf(record.taskId),
+    tagOf(logId),
     tagOf(record.owner),
   ].join('.')
   return `${body}.${tagOf(body)}`

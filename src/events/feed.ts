@@ -17,7 +17,7 @@
  */
 import { mayPass } from '../errors.ts'
 import type { Deadlines } from '../ports/deadlines.ts'
-import type { StreamGap, StreamItem, TaskEvent } from '../ports/task-event.ts'
+import type { DeliveryEvent, StreamGap, StreamItem, TaskEvent } from '../ports/task-event.ts'
 import { isFinalEventType } from '../ports/task-event.ts'
 import type { TaskRecord } from '../ports/task-record.ts'
 import type { Awaitable } from '../ports/awaitable.ts'
@@ -40,7 +40,7 @@ export interface FeedSource {
   authorise?(): void | Promise<void>
   read(after: number, limit: number): Awaitable<SourcePage>
   placeOf(entry: FeedEntry): number
-  toEvent(entry: FeedEntry): TaskEvent
+  toEvent(entry: FeedEntry): TaskEvent | DeliveryEvent
   listen(listener: PublicationListener): () => void
   onPause(listener: () => void): () => void
   /** Calls back when other processes may have added to the log: beyond the place, where one is told. */
@@ -69,7 +69,7 @@ export interface FeedStart {
   readonly incarnation: string | undefined
   readonly maxHeld: number
   /** Decides which events the consumer wants; places count all of them. */
-  readonly filter: ((event: TaskEvent) => boolean) | undefined
+  readonly filter: ((event: TaskEvent | DeliveryEvent) => boolean) | undefined
 }
 
 /** Starts the stream and gives its end. */
@@ -99,7 +99,7 @@ export function openFeed(
     for (const off of undo) off()
   }
 
-  const handOn = (event: TaskEvent): void => {
+  const handOn = (event: TaskEvent | DeliveryEvent): void => {
     const seen = seenOfEphemeral.get(event.taskId)
     const isFinal = isFinalEventType(event.type)
     if (isFinal) seenOfEphemeral.delete(event.taskId)

@@ -8,15 +8,15 @@
  * 5. To come and to go costs a listener the same, however many listen to the same.
  */
 import { EventEmitter } from 'eventemitter3'
-import type { TaskEvent } from '../ports/task-event.ts'
+import type { DeliveryEvent, TaskEvent } from '../ports/task-event.ts'
 import type { StoredRecord } from '../ports/task-record.ts'
 import type { FeedEntry } from '../ports/task-store.ts'
-import { toTaskEvent } from './task-event-view.ts'
+import { isStoredDeliveryEvent, toEventView } from './task-event-view.ts'
 import { toCursor, type CursorReach } from './cursor.ts'
 
 /** A fact on its way to one listener. */
 export interface Publication {
-  readonly event: TaskEvent
+  readonly event: TaskEvent | DeliveryEvent
   readonly entry: FeedEntry
 }
 
@@ -111,12 +111,12 @@ export function createHub(parts: {
   const emit = (entry: FeedEntry, isEphemeral: boolean): void => {
     const { taskId, owner } = entry.record
     const viewFor = (reach: CursorReach): Publication => ({
-      event: toTaskEvent(entry, isEphemeral ? undefined : toCursor(parts.incarnation(), entry, reach)),
+      event: toEventView(entry, isEphemeral ? undefined : toCursor(parts.incarnation(), entry, reach)),
       entry,
     })
     if (byTask.listenerCount(taskId) > 0 || byOwner.listenerCount(owner) > 0) {
       const publication = viewFor('owner')
-      byTask.emit(taskId, publication)
+      if (!isStoredDeliveryEvent(entry.event)) byTask.emit(taskId, publication)
       byOwner.emit(owner, publication)
     }
     if (ofAll.listenerCount(EVERYBODY) > 0) ofAll.emit(EVERYBODY, viewFor('all'))
@@ -132,7 +132,7 @@ export function createHub(parts: {
           for (const entry of entries) emit(entry, false)
         })
       }
-      if (record.endedAt !== undefined && ends.listenerCount(record.taskId) > 0) {
+      if (record.endedAt !== undefined && !isStoredDeliveryEvent(first.event) && ends.listenerCount(record.taskId) > 0) {
         dispatch(() => void ends.emit(record.taskId, record, true))
       }
     },

@@ -4,7 +4,7 @@ import { onAbort } from '../abort-listeners.ts'
 import { badOption } from '../options.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Deadlines } from '../ports/deadlines.ts'
-import type { StreamItem, TaskEvent } from '../ports/task-event.ts'
+import type { DeliveryEvent, StreamItem, TaskEvent } from '../ports/task-event.ts'
 import type { TaskRecord } from '../ports/task-record.ts'
 import type { TaskStore } from '../ports/task-store.ts'
 import { fromCursor, invalidCursor, tagOf, toCursor, type CursorPlaces, type CursorReach } from './cursor.ts'
@@ -14,7 +14,7 @@ import type { Hub } from './hub.ts'
 import { RECONCILE_MS, type News } from './news.ts'
 import { toIterator } from './iterator-face.ts'
 import { toObservable } from './observable-face.ts'
-import { toTaskEvent, toTaskRecord } from './task-event-view.ts'
+import { toEventView, toTaskRecord } from './task-event-view.ts'
 
 /** Which stream, and which of its events. */
 export type StreamScope =
@@ -24,8 +24,8 @@ export type StreamScope =
       /** Throws or rejects when the consumer may not see the task. Called before anything is read. */
       readonly authorise: () => void | Promise<void>
     }
-  | { readonly kind: 'owner'; readonly owner: string; readonly filter?: ((event: TaskEvent) => boolean) | undefined }
-  | { readonly kind: 'all'; readonly filter?: ((event: TaskEvent) => boolean) | undefined }
+  | { readonly kind: 'owner'; readonly owner: string; readonly filter?: ((event: TaskEvent | DeliveryEvent) => boolean) | undefined }
+  | { readonly kind: 'all'; readonly filter?: ((event: TaskEvent | DeliveryEvent) => boolean) | undefined }
 
 /** How a stream begins and what ends it. `after` is as its consumer gave it. */
 export interface StreamOpening {
@@ -59,7 +59,7 @@ export function createStreams(parts: {
   const toEventFor =
     (reach: CursorReach): FeedSource['toEvent'] =>
     (entry) =>
-      toTaskEvent(entry, toCursor(store.incarnation, entry, reach))
+      toEventView(entry, toCursor(store.incarnation, entry, reach))
   const toEvent = toEventFor('owner')
 
   /** What lives here is heard of without the store. */

@@ -1,13 +1,55 @@
 /** What subscribers and readers see of stored facts. */
-import type { TaskEvent } from '../ports/task-event.ts'
+import type { StoredDeliveryEvent } from '../ports/delivery.ts'
+import type { DeliveryEvent, StoredEvent, TaskEvent } from '../ports/task-event.ts'
 import type { Durability, StoredRecord, TaskRecord } from '../ports/task-record.ts'
 import type { FeedEntry } from '../ports/task-store.ts'
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] }
 
+/** An event of either kind, as subscribers see it. */
+export function toEventView(entry: FeedEntry, cursor: string | undefined): TaskEvent | DeliveryEvent {
+  const { event } = entry
+  return isStoredDeliveryEvent(event) ? toDeliveryView(event, entry.record, cursor) : toTaskEvent(event, entry.record, cursor)
+}
+
+export function isStoredDeliveryEvent(event: StoredEvent | StoredDeliveryEvent): event is StoredDeliveryEvent {
+  return 'deliveryId' in event
+}
+
+function toDeliveryView(
+  { data, deliveryId, seq, type, at, target, kind }: StoredDeliveryEvent,
+  record: StoredRecord,
+  cursor: string | undefined,
+): DeliveryEvent {
+  return Object.freeze({
+    ...data,
+    type,
+    deliveryId,
+    seq,
+    at,
+    target,
+    kind,
+    ...lineageOf(record),
+    ...(record.name === undefined ? {} : { name: record.name }),
+    ...(cursor === undefined ? {} : { cursor }),
+  }) as DeliveryEvent
+}
+
+function lineageOf({ taskId, owner, tool, rootId, depth, conversation, correlation, parentId }: StoredRecord) {
+  return {
+    taskId,
+    owner,
+    tool,
+    rootId,
+    depth,
+    ...(conversation === undefined ? {} : { conversation }),
+    ...(correlation === undefined ? {} : { correlation }),
+    ...(parentId === undefined ? {} : { parentId }),
+  }
+}
+
 /** An event with its place in the tree. Without a cursor it is an ephemeral one. */
-export function toTaskEvent(entry: FeedEntry, cursor: string | undefined): TaskEvent {
-  const { event, record } = entry
+function toTaskEvent(event: StoredEvent, record: StoredRecord, cursor: string | undefined): TaskEvent {
   const view = {
     ...event.data,
     type: event.type,

@@ -4,11 +4,12 @@
  * pending → delivered, or deadLettered when it cannot be, or withdrawn when nobody wants it any more. Of these, a person can
  * make a dead letter pending again.
  */
+import type { DeliveryState } from '../../machines/vocabulary.ts'
+
+export type { DeliveryState }
 
 /** `start`: the task went to the background. `end`: it has ended, and this is its result. */
 export type DeliveryKind = 'start' | 'end'
-
-export type DeliveryState = 'pending' | 'delivered' | 'deadLettered' | 'withdrawn'
 
 /** Why a receiver does not have a notice. */
 export interface DeliveryFailure {
@@ -47,8 +48,15 @@ export interface DeliveryEventData {
   'delivery.deadLettered': { readonly attempt: number; readonly failure: DeliveryFailure }
   /** Somebody sends a dead letter again. */
   'delivery.replayed': { readonly actor: string }
-  /** `ended`: the task ended before its start was told, or what was shown while it ran is taken back. */
-  'delivery.withdrawn': { readonly reason: 'ended' | 'cleared'; readonly actor?: string }
+  /**
+   * `ended`: the task ended before its start was told, or what was shown while it ran is taken back. `failed`: its start could
+   * not be told. `cleared`: somebody put a dead letter away.
+   */
+  'delivery.withdrawn': {
+    readonly reason: 'ended' | 'failed' | 'cleared'
+    readonly failure?: DeliveryFailure
+    readonly actor?: string
+  }
 }
 
 export type DeliveryEventType = keyof DeliveryEventData
@@ -104,6 +112,8 @@ export interface OutboxEntry {
   readonly messageIds: readonly string[]
   /** Why the last attempt failed. */
   readonly failure?: DeliveryFailure
+  /** Ends of the same conversation that go out in the message of this one, in the order in which it names them. */
+  readonly digestOf?: readonly { readonly taskId: string; readonly deliveryId: string }[]
   /** Whole: it is bounded by the number of parts and of attempts. */
   readonly log: readonly DeliveryLine[]
 }

@@ -1,6 +1,7 @@
 /** What one owner may ask: the shapes of the gate. */
 import type { Observable } from 'rxjs'
 import type { TaskStatus } from '../../machines/vocabulary.ts'
+import type { DeliveryEventType, OutboxEntry } from './delivery.ts'
 import type { DeadLetters, OwnerInbox } from './inbox.ts'
 import type { SendReceipt } from './message.ts'
 import type { StreamItem, TaskEventType } from './task-event.ts'
@@ -16,7 +17,6 @@ import type {
   WaitOptions,
 } from './task-handle.ts'
 import type { TaskRecord } from './task-record.ts'
-import type { OutboxEntry } from './task-store.ts'
 import type { Tool } from './tool.ts'
 
 /** Which tasks a list holds. All that is named has to fit. */
@@ -43,7 +43,7 @@ export interface StreamFilter extends StreamOptions {
   readonly tree?: string
   readonly tool?: string
   readonly conversation?: string
-  readonly type?: TaskEventType | readonly TaskEventType[]
+  readonly type?: TaskEventType | DeliveryEventType | readonly (TaskEventType | DeliveryEventType)[]
 }
 
 /** How many tasks there are. */
@@ -75,15 +75,34 @@ export interface TaskPage {
   readonly next?: string
 }
 
-/** One result on its way to one target. */
-export interface DeliveryRecord {
-  readonly deliveryId: string
+/** One notice on its way to one target, with the log of what became of it. */
+export type DeliveryRecord = Omit<OutboxEntry, 'owner' | 'version' | 'node'>
+
+/** A page of deliveries, in the order of their ids. */
+export interface DeliveryPage {
+  readonly deliveries: readonly DeliveryRecord[]
+  /** Pass it as `after` for the next page; absent on the last. */
+  readonly next?: string
+}
+
+/** Which delivery is meant. A `DeliveryRecord` will do. */
+export interface DeliveryRef {
   readonly taskId: string
-  readonly target: string
-  readonly state: OutboxEntry['state']
-  readonly requestedAt: number
-  readonly settledAt?: number
-  readonly error?: string
+  readonly deliveryId: string
+}
+
+/** Results that could not be delivered, as long as their tasks are kept. */
+export interface DeadDeliveries {
+  /** @throws TypeError */
+  list(options?: { readonly after?: string; readonly limit?: number }): Promise<DeliveryPage>
+  /**
+   * Sends one again, from the first part that the receiver does not have, with the id it had. `asNew`: all of it under a new
+   * id, for a receiver that has thrown the first one away.
+   * @throws `delivery_not_found` when it is no dead letter of this owner
+   */
+  replay(delivery: DeliveryRef, options?: { readonly asNew?: boolean }): Promise<void>
+  /** Puts one away for good. @throws `delivery_not_found` when it is no dead letter of this owner */
+  clear(delivery: DeliveryRef): Promise<void>
 }
 
 /** What one owner may do. */
@@ -130,8 +149,12 @@ export interface Session {
   cancel(taskId: string, options?: CancelOptions): Promise<CancelReport>
   /** Stops all tasks of the owner, or of one run; nothing starts under that run any more. */
   cancelAll(options?: CancelOptions & { readonly runId?: string }): Promise<CancelReport>
-  /** Sends the result to another target. @throws `task_not_found`, `target_invalid`; `not_allowed` after 100 of them */
-  redirect(taskId: string, target: string): Promise<void>
+  /**
+   * Sends the result to another target: that of a task which lives to this one alone, that of one which has ended to this
+   * one as well, once, unless it is wanted `again`.
+   * @throws `task_not_found`, `target_invalid`; `not_allowed` when the host's policy refuses it, and after 100 of them
+   */
+  redirect(taskId: string, target: string, options?: { readonly again?: boolean }): Promise<void>
   /**
    * Answers an open question of a task. Resolves once the answer is accepted and kept; the first that is accepted counts.
    * The answer is copied as JSON of at most 64 KiB; the log keeps it up to 4 KiB.
@@ -167,6 +190,8 @@ export interface Session {
   readonly live$: Observable<readonly TaskRecord[]>
   /** Where the result of a task went, and what came of it. @throws `task_not_found` */
   deliveries(taskId: string): Promise<readonly DeliveryRecord[]>
+  /** What could not be delivered, to be sent again or put away. */
+  readonly deadDeliveries: DeadDeliveries
   /** How many tasks there are of each status, those kept and those live. */
   stats(): Promise<TaskStats>
   /** Whether any task of the owner lives. */

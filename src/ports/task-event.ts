@@ -127,6 +127,7 @@ export type TaskEvent = {
 export type DeliveryEvent = {
   [Type in DeliveryEventType]: Omit<TaskEventBase, 'epoch' | 'ephemeral' | 'seq'> & {
     readonly type: Type
+    readonly ephemeral?: never
     readonly deliveryId: string
     /** Gapless within one delivery, from 1. */
     readonly seq: number
@@ -203,4 +204,9 @@ export function isFreshEventType(type: string): boolean {
 /** Whether a stream item is an event of a task, not a mark. */
 export function isTaskEvent(item: StreamItem): item is TaskEvent {
   return item.type.startsWith('task.')
+}
+
+/** Whether a stream item tells of a delivery. */
+export function isDeliveryEvent(item: StreamItem): item is DeliveryEvent {
+  return item.type.startsWith('delivery.')
 }

@@ -151,7 +151,7 @@ export interface TaskHandle<Value = unknown> {
   /** Resolves when the whole tree below and the task itself are final. */
   cancel(options?: CancelOptions): Promise<CancelReport>
   /** Sends the result to another target from now on; on a final task, delivers it once more to that target. */
-  redirect(target: string): Promise<void>
+  redirect(target: string, options?: { readonly again?: boolean }): Promise<void>
   /** Answers an open question. @throws `input_invalid`, `question_closed`, `task_final`, `task_not_found` */
   answer(key: string, value: unknown): Promise<void>
   /** Puts a message into the inbox of the task. @throws `task_final`, `inbox_full`, `input_invalid`, `task_not_found` */

@@ -169,7 +169,7 @@ export interface TaskStore {
   putDelivery(entry: OutboxEntry): Awaitable<DeliveryReply>
   /**
    * Drops finished tasks beyond the limits, oldest first, with all that is kept of them, at most `maxEvicted` of them. Says how many
-   * went and when to come back.
+   * went and when to come back. Tasks that owe a delivery do not count, until they owe nothing any more.
    */
   prune(limits: RetentionPolicy & { readonly now: number; readonly maxEvicted: number }): Awaitable<PruneReply>
   close(): Awaitable<void>
@@ -178,8 +178,8 @@ export interface TaskStore {
 export interface PruneReply {
   readonly evicted: number
   /**
-   * The moment at which the oldest kept task becomes too old; absent when none is kept. It is in the past when
-   * `maxEvicted` ended the work before it was done.
+   * The moment at which the oldest of the tasks that may be dropped becomes too old; absent when there is none. It is in the
+   * past when `maxEvicted` ended the work before it was done.
    */
   readonly nextAt?: number
 }

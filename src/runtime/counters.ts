@@ -42,7 +42,9 @@ export interface Counters {
   refusedCommits: number
   /** Errors of the store in what nobody awaits: each failed attempt to commit, to prune, to keep how a delivery ended. */
   storeErrors: number
-  /** Results that could not be delivered. */
+  /** Attempts to deliver a notice that failed, and were followed by another. */
+  retriedDeliveries: number
+  /** Results that could not be delivered, and are dead letters. */
   failedDeliveries: number
   /** Changes of tasks that the host's ledger has refused, each time, and those left out while it was away for long. */
   projectionErrors: number
@@ -73,6 +75,7 @@ export function createCounters(): Counters {
     ordersTaken: 0,
     refusedCommits: 0,
     storeErrors: 0,
+    retriedDeliveries: 0,
     failedDeliveries: 0,
     projectionErrors: 0,
     subscriberErrors: 0,

@@ -1,9 +1,10 @@
 /** What an ended task leaves: its result as JSON, the data of its last event, and what has to be delivered. */
 import type { TaskFailure } from '../../machines/vocabulary.ts'
+import { requestDelivery } from '../delivery/entries.ts'
 import type { Settings } from '../options.ts'
 import type { IdSource } from '../ports/id-source.ts'
 import type { TaskEventData } from '../ports/task-event.ts'
-import type { OutboxEntry } from '../ports/task-store.ts'
+import type { OutboxEntry } from '../ports/delivery.ts'
 import { cutResult, type KeptResult } from './values/cut-result.ts'
 import { createFailure } from './values/failure.ts'
 import { encodeJson } from './values/json.ts'
@@ -65,12 +66,15 @@ export function finalDataOf(task: LiveTask): TaskEventData['task.completed' | 't
 /** One delivery for each target of a task that ended without anybody awaiting it inline. */
 export function outboxOf(task: LiveTask, createId: IdSource): OutboxEntry[] {
   if (isAttached(task)) return []
-  return task.targets.map((target) => ({
-    deliveryId: createId(),
-    taskId: task.taskId,
-    owner: task.spec.owner,
-    target,
-    requestedAt: task.endedAt ?? task.createdAt,
-    state: 'pending',
-  }))
+  return task.targets.map((target) =>
+    requestDelivery({
+      deliveryId: createId(),
+      taskId: task.taskId,
+      owner: task.spec.owner,
+      target,
+      kind: 'end',
+      node: task.log?.node,
+      at: task.endedAt ?? task.createdAt,
+    }),
+  )
 }

@@ -25,7 +25,8 @@ import {
   type TaskEventType,
 } from '../ports/task-event.ts'
 import type { StoredRecord } from '../ports/task-record.ts'
-import type { Attachment, Claim, Commit, CommitReply, FeedEntry, OutboxEntry } from '../ports/task-store.ts'
+import { toDeliveryEvent, type OutboxEntry } from '../ports/delivery.ts'
+import type { Attachment, Claim, Commit, CommitReply, FeedEntry } from '../ports/task-store.ts'
 import type { Settings } from '../options.ts'
 import type { Counters } from './counters.ts'
 import { attemptOf, epochOf, reportedOf, type LiveTask, type OnClaim, type TaskLog } from './live-task.ts'
@@ -162,7 +163,8 @@ export function createJournal(parts: {
   }
 
   const tell = (commit: Commit, reply: Extract<CommitReply, { kind: 'committed' }>): void => {
-    const entries: FeedEntry[] = commit.events.map((event, index) => ({
+    const lines = commit.outbox.flatMap((entry) => entry.log.map((line) => toDeliveryEvent(entry, line)))
+    const entries = [...commit.events, ...lines].map((event, index): FeedEntry => ({
       event,
       record: commit.record,
       ownerPosition: reply.ownerPosition + index,

@@ -14,8 +14,8 @@ import type { Clock } from '../ports/clock.ts'
 import type { Deadlines } from '../ports/deadlines.ts'
 import type { IdSource } from '../ports/id-source.ts'
 import type { Logger } from '../ports/logger.ts'
-import type { StoredRecord } from '../ports/task-record.ts'
-import type { OutboxEntry, TaskStore } from '../ports/task-store.ts'
+import type { OutboxEntry } from '../ports/delivery.ts'
+import type { TaskStore } from '../ports/task-store.ts'
 import { createAdmission } from './admission.ts'
 import type { Ambient } from './ambient.ts'
 import { createBudgets } from './budgets.ts'
@@ -106,7 +106,8 @@ export interface RuntimeParts {
   readonly inspect: Inspector | undefined
   readonly door: () => TaskDoor
   readonly news: News
-  readonly deliver: (record: StoredRecord, entries: readonly OutboxEntry[]) => void
+  /** Goes on with a delivery that another process has left. */
+  readonly goOnWith: (entry: OutboxEntry) => Promise<void>
   readonly recall: Parameters<typeof createRecovery>[0]['recall']
   readonly reportError: (error: unknown) => void
 }
@@ -245,7 +246,7 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     leaseMs: settings.leaseMs,
     live: supervisor.live,
     recover,
-    deliverOverdue: createDeliverOverdue({ store, nodeId: () => membership.nodeId(), deliver: parts.deliver }),
+    deliverOverdue: createDeliverOverdue({ store, goOnWith: parts.goOnWith }),
     letGo: () => letGo,
     carryOut: (task, order) => carryOut(task, order),
   })

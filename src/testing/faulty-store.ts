@@ -39,7 +39,7 @@ const READS = new Set([
   'claimedBy',
   'readAttachment',
   'readOutbox',
-  'readPending',
+  'listDeliveries',
   'readOrders',
   'readReply',
 ])

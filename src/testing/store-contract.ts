@@ -7,11 +7,19 @@
 import assert from 'node:assert/strict'
 import type { TaskEventType } from '../ports/task-event.ts'
 import type { StoredRecord } from '../ports/task-record.ts'
-import type { Commit, OutboxEntry, TaskStore } from '../ports/task-store.ts'
-import { BASE_AT, commit, commitOf, contract, recordOf, seqsOf, type StoreContractCase } from './contract-case.ts'
-
-/** What pruning keeps, unless a case says otherwise. */
-const POLICY = { maxFinished: 3, maxFinishedBytes: 1_000, finishedMs: 1_000, maxEvicted: 100 }
+import type { Commit, TaskStore } from '../ports/task-store.ts'
+import {
+  BASE_AT,
+  commit,
+  commitOf,
+  contract,
+  POLICY,
+  recordOf,
+  seqsOf,
+  type StoreContractCase,
+} from './contract-case.ts'
+import { DEBT_CASES } from './debt-contract.ts'
+import { DELIVERY_CASES } from './delivery-contract.ts'
 
 export const STORE_CONTRACT: readonly StoreContractCase[] = [
   contract('a committed record and its events can be read back', async (store) => {
@@ -256,58 +264,6 @@ export const STORE_CONTRACT: readonly StoreContractCase[] = [
     assert.deepEqual([ofAll.running ?? 0, ofAll.completed ?? 0], [1, 1])
   }),
 
-  contract('the outbox of a task is kept with its commit and settled entry by entry', async (store) => {
-    const entry = (deliveryId: string): OutboxEntry => ({
-      deliveryId,
-      taskId: 'a',
-      owner: 'ann',
-      target: `log:${deliveryId}`,
-      requestedAt: BASE_AT,
-      state: 'pending',
-    })
-    await commit(store, commitOf(recordOf('a'), { outbox: [entry('d1'), entry('d2')] }))
-    await store.settleDelivery({ ...entry('d1'), state: 'delivered', settledAt: BASE_AT + 1 })
-    const outbox = await store.readOutbox('a')
-    assert.deepEqual(
-      outbox.map(({ deliveryId, state }) => [deliveryId, state]),
-      [
-        ['d1', 'delivered'],
-        ['d2', 'pending'],
-      ],
-    )
-    assert.deepEqual(await store.readOutbox('b'), [])
-  }),
-
-  contract(
-    'deliveries without an outcome are read by their ids, until they have one or their task is dropped',
-    async (store) => {
-      const entry = (taskId: string, deliveryId: string): OutboxEntry => ({
-        deliveryId,
-        taskId,
-        owner: taskId === 'x' ? 'bob' : 'ann',
-        target: 'log:1',
-        requestedAt: BASE_AT,
-        state: 'pending',
-      })
-      const end = (taskId: string): StoredRecord => recordOf(taskId, { status: 'completed', endedAt: BASE_AT })
-      await commit(store, commitOf(end('a'), { outbox: [entry('a', 'd4'), entry('a', 'd1')] }))
-      await commit(store, commitOf({ ...end('x'), owner: 'bob' }, { outbox: [entry('x', 'd3')] }))
-      await commit(store, commitOf(recordOf('b'), { outbox: [entry('b', 'd2')] }))
-      const ids = async (read: Parameters<TaskStore['readPending']>[0]): Promise<string[]> =>
-        (await store.readPending(read)).map(({ deliveryId }) => deliveryId)
-      assert.deepEqual(await ids({ limit: 10 }), ['d1', 'd2', 'd3', 'd4'])
-      assert.deepEqual(await ids({ limit: 2 }), ['d1', 'd2'])
-      assert.deepEqual(await ids({ limit: 2, after: 'd2' }), ['d3', 'd4'])
-      assert.deepEqual(await ids({ limit: 2, after: 'd4' }), [])
-      assert.deepEqual((await store.readPending({ limit: 1, after: 'd2' }))[0], entry('x', 'd3'))
-      await store.settleDelivery({ ...entry('a', 'd1'), state: 'delivered', settledAt: BASE_AT + 1 })
-      await store.settleDelivery({ ...entry('x', 'd3'), state: 'failed', settledAt: BASE_AT + 1, error: 'no' })
-      assert.deepEqual(await ids({ limit: 10 }), ['d2', 'd4'])
-      await store.prune({ ...POLICY, now: BASE_AT + 9_000 })
-      assert.deepEqual(await ids({ limit: 10 }), ['d2'])
-    },
-  ),
-
   contract('pruning drops the oldest results until what is left is small enough', async (store) => {
     for (let index = 0; index < 3; index += 1) {
       const end = { status: 'completed', endedAt: BASE_AT + index, resultJson: '"…"', resultBytes: 400 } as const
@@ -358,4 +314,7 @@ export const STORE_CONTRACT: readonly StoreContractCase[] = [
     )
     assert.equal((await store.count('ann')).completed, 1)
   }),
+
+  ...DELIVERY_CASES,
+  ...DEBT_CASES,
 ]

@@ -196,7 +196,7 @@ test('the end of a delivery is told as far as its bound', async () => {
   })
   const task = await ann.spawn(() => 1, undefined, { deliverTo: 'home' })
   await settle()
-  expect(await ann.deliveries(task.taskId)).toMatchObject([{ state: 'failed', error: text(500) }])
+  expect(await ann.deliveries(task.taskId)).toMatchObject([{ attempts: 1, failure: { message: text(500) } }])
 })
 
 test('what is kept of a large text does not hold the rest of it in memory', async () => {

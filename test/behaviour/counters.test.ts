@@ -1,7 +1,7 @@
 /** Each counter moves by exactly what happened, and no other one with it. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { callbackChannel, memoryStore, type SupervisorStats, type TaskSupervisor } from 'outlive'
+import { callbackChannel, ChannelError, memoryStore, type SupervisorStats, type TaskSupervisor } from 'outlive'
 import { controllableTool } from 'outlive/testing'
 import { expect, test } from 'vitest'
 import { REPOSITORY } from '../support/repository.ts'
@@ -298,7 +298,7 @@ const HAPPENINGS: Record<Counter, () => Promise<Observed>> = {
 
   async storeErrors() {
     const inner = memoryStore()
-    const failures = { commit: 0, prune: 0, settleDelivery: 0 }
+    const failures = { commit: 0, prune: 0, putDelivery: 0 }
     const mayFail = <Method extends keyof typeof failures>(name: Method) =>
       ((argument: never) => {
         if (failures[name] === 0) return inner[name](argument)
@@ -310,39 +310,47 @@ const HAPPENINGS: Record<Counter, () => Promise<Observed>> = {
         ...inner,
         commit: mayFail('commit'),
         prune: mayFail('prune'),
-        settleDelivery: mayFail('settleDelivery'),
+        putDelivery: mayFail('putDelivery'),
       },
       channels: { home: callbackChannel(() => undefined) },
     })
     const work = controllableTool('work')
     const task = await ann.spawn(work.tool, undefined, { deliverTo: 'home' })
     return observe(tasks, 6, async () => {
-      Object.assign(failures, { commit: 3, prune: 2, settleDelivery: 1 })
+      Object.assign(failures, { commit: 3, prune: 2, putDelivery: 1 })
       work.call(0).resolve(1)
       await advance(60_000)
       expect(await task.result()).toBe(1)
-      expect(failures).toEqual({ commit: 0, prune: 0, settleDelivery: 0 })
-      expect(logged.map(({ message }) => message)).toEqual([
+      expect(failures).toEqual({ commit: 0, prune: 0, putDelivery: 0 })
+      expect(logged.map(({ message }) => message).toSorted()).toEqual([
+        'the store could not drop finished tasks; trying again',
+        'the store could not drop finished tasks; trying again',
         'the store failed; trying again',
-        'the outcome of a delivery could not be kept',
-        'the store could not drop finished tasks; trying again',
-        'the store could not drop finished tasks; trying again',
+        'what became of a delivery could not be kept; trying again',
       ])
     })
   },
 
-  async failedDeliveries() {
-    const { ann, tasks, settle } = setup({
-      channels: {
-        home: callbackChannel(() => undefined),
-        broken: callbackChannel(down),
-        rude: callbackChannel(() => {
-          throw new Error('rude')
-        }),
-      },
+  async retriedDeliveries() {
+    const { ann, tasks, advance } = setup({
+      channels: { broken: callbackChannel(down) },
+      delivery: { baseMs: 1_000, jitter: 'none' },
     })
     return observe(tasks, 2, async () => {
-      await ann.spawn(() => 1, undefined, { deliverTo: ['home', 'broken', 'rude'] })
+      await ann.spawn(() => 1, undefined, { deliverTo: 'broken' })
+      await advance(2_500)
+    })
+  },
+
+  async failedDeliveries() {
+    const refuse = callbackChannel(() => {
+      throw new ChannelError('refused', 'not here')
+    })
+    const { ann, tasks, settle } = setup({
+      channels: { home: callbackChannel(() => undefined), no: refuse, never: refuse },
+    })
+    return observe(tasks, 2, async () => {
+      await ann.spawn(() => 1, undefined, { deliverTo: ['home', 'no', 'never'] })
       await settle()
     })
   },

@@ -698,7 +698,9 @@ describe('the other doors', () => {
     const { tasks, advance, ids } = await createWorld()
     const { operator } = tasks
     expect(verbsOf(operator)).toEqual([
+      'audit',
       'cancel',
+      'deadDeliveries',
       'events',
       'events$',
       'get',

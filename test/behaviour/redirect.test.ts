@@ -270,7 +270,7 @@ const FAILING: readonly (readonly [string, () => void | Promise<void>, string])[
 
 describe('a channel that fails', () => {
   test.each(FAILING)(
-    'a channel that %s fails its delivery, is logged, and nothing else is affected',
+    'a channel that %s gets its delivery again later, is logged, and nothing else is affected',
     async (_how, send, error) => {
       const sent: string[] = []
       const channels: Record<string, Channel> = {
@@ -282,16 +282,16 @@ describe('a channel that fails', () => {
       expect(await task.result()).toBe('value')
       await settle()
       expect(await ann.deliveries(task.taskId)).toMatchObject([
-        { target: 'broken:1', state: 'failed', error },
+        { target: 'broken:1', state: 'pending', attempts: 1, failure: { code: 'channel_error', message: error } },
         { target: 'fine', state: 'delivered' },
       ])
       expect(sent).toEqual([task.taskId])
-      expect(logged).toMatchObject([{ level: 'error', fields: { taskId: task.taskId, target: 'broken:1', error } }])
+      expect(logged).toMatchObject([{ level: 'warn', fields: { taskId: task.taskId, target: 'broken:1', error } }])
       expect(await task.record()).toMatchObject({ status: 'completed' })
     },
   )
 
-  test('a channel that never answers fails its delivery after its limit, with its signal aborted', async () => {
+  test('a channel that never answers is given up after its limit, with its signal aborted', async () => {
     const signals: AbortSignal[] = []
     const channels: Record<string, Channel> = {
       silent: {
@@ -304,9 +304,9 @@ describe('a channel that fails', () => {
     const { ann, advance } = setup({ channels, deliverTo: 'silent' })
     const task = await ann.spawn(() => 1, undefined)
     await advance(29_999)
-    expect(await ann.deliveries(task.taskId)).toMatchObject([{ state: 'pending' }])
+    expect(await ann.deliveries(task.taskId)).toMatchObject([{ state: 'pending', attempts: 0 }])
     await advance(1)
-    expect(await ann.deliveries(task.taskId)).toMatchObject([{ state: 'failed' }])
+    expect(await ann.deliveries(task.taskId)).toMatchObject([{ attempts: 1, failure: { code: 'timeout' } }])
     expect(signals[0]?.aborted).toBe(true)
   })
 
@@ -370,13 +370,13 @@ describe('fileChannel', () => {
     await expect(readdir(folder)).rejects.toMatchObject({ code: 'ENOENT' })
   })
 
-  test('a folder that cannot be made fails the delivery and nothing else', async () => {
+  test('a folder that cannot be made delays the delivery and nothing else', async () => {
     const { folder } = await setupFiles()
     const channels = { file: fileChannel({ folder: join('/dev/null', folder) }) }
     const { ann, settle } = setup({ channels })
     const task = await ann.spawn(() => 1, undefined, { deliverTo: 'file:a.txt' })
     await task.wait()
-    await until(async () => (await ann.deliveries(task.taskId))[0]?.state === 'failed')
+    await until(async () => (await ann.deliveries(task.taskId))[0]?.attempts === 1)
     await settle()
     expect(await task.result()).toBe(1)
   })

@@ -3,11 +3,14 @@ import { getNextTransitions, initialTransition, transition } from 'xstate'
 import type { AnyMachineSnapshot, AnyStateMachine } from 'xstate'
 import type { TaskStateValue, TaskStatus } from '../../machines/index.ts'
 import {
+  DELIVERY_CHART_EVENTS,
   SUPERVISOR_CHART_EVENTS,
   TASK_CHART_EVENTS,
+  deliveryMachine,
   memoise,
   supervisorMachine,
   taskMachine,
+  toDeliveryState,
   toTaskStatus,
 } from '../../machines/index.ts'
 import type { ChartOutcome, ChartStateName } from './task-chart.fixture.ts'
@@ -222,6 +225,62 @@ describe('the supervisor chart', () => {
   })
 })
 
+describe('the delivery chart', () => {
+  const exploreDelivery = () => explore(deliveryMachine, DELIVERY_CHART_EVENTS, (snapshot) => String(snapshot.value))
+  /** What a phase accepts; everything else is ignored. */
+  const ACCEPTED = {
+    pending: {
+      'delivery.send': 'sending',
+      'delivery.giveUp': 'deadLettered',
+      'delivery.withdraw': 'withdrawn',
+    },
+    sending: {
+      'delivery.accepted': 'delivered',
+      'delivery.shown': 'shown',
+      'delivery.failed': 'waitingToRetry',
+      'delivery.giveUp': 'deadLettered',
+      'delivery.interrupted': 'pending',
+    },
+    waitingToRetry: {
+      'delivery.send': 'sending',
+      'delivery.giveUp': 'deadLettered',
+      'delivery.withdraw': 'withdrawn',
+    },
+    shown: { 'delivery.withdraw': 'withdrawn' },
+    deadLettered: { 'delivery.replay': 'pending', 'delivery.withdraw': 'withdrawn' },
+    delivered: {},
+    withdrawn: {},
+  } as const
+
+  test('every phase accepts what it may, and ignores everything else', () => {
+    const { outcomes } = exploreDelivery()
+    expect(Object.keys(outcomes).sort()).toEqual(Object.keys(ACCEPTED).sort())
+    for (const [phase, accepted] of Object.entries(ACCEPTED)) {
+      const expected = DELIVERY_CHART_EVENTS.map((type) => [
+        type,
+        type in accepted ? `accepted -> ${accepted[type as keyof typeof accepted] as string}` : 'ignored',
+      ])
+      expect(outcomes[phase], phase).toEqual(Object.fromEntries(expected))
+    }
+  })
+
+  test('nothing leaves what is delivered or withdrawn; of a dead letter a person can make something', () => {
+    const { snapshots } = exploreDelivery()
+    const done = [...snapshots].filter(([, { status }]) => status === 'done').map(([name]) => name)
+    expect(done.sort()).toEqual(['delivered', 'withdrawn'])
+  })
+
+  test('every phase has the state the outside sees', () => {
+    const states = Object.keys(ACCEPTED).map((phase) => toDeliveryState(phase as keyof typeof ACCEPTED))
+    expect(states).toEqual(['pending', 'pending', 'pending', 'pending', 'deadLettered', 'delivered', 'withdrawn'])
+  })
+
+  test('understands exactly the events of the vocabulary, and asks for no action', () => {
+    expect([...deliveryMachine.events].sort()).toEqual([...DELIVERY_CHART_EVENTS].sort())
+    expect(exploreDelivery().actionCount).toBe(0)
+  })
+})
+
 describe('a chart is pure: states and transitions, and nothing that runs', () => {
   /** What a pure chart may say of a state. Guards, actions, `invoke`, `after`, `always`, context and output are not here. */
   const STATE_KEYS = ['id', 'initial', 'type', 'states', 'on']
@@ -258,7 +317,11 @@ describe('a chart is pure: states and transitions, and nothing that runs', () =>
     expect(findImpure(supervisorMachine)).toEqual({ impure: [], stateCount: 4, transitionCount: 3 })
   })
 
-  test.each([taskMachine, supervisorMachine])('no implementation stands behind a name: $id', (machine) => {
+  test('the delivery chart', () => {
+    expect(findImpure(deliveryMachine)).toEqual({ impure: [], stateCount: 8, transitionCount: 14 })
+  })
+
+  test.each([taskMachine, supervisorMachine, deliveryMachine])('no implementation stands behind a name: $id', (machine) => {
     expect(machine.implementations).toEqual({ actions: {}, actors: {}, delays: {}, guards: {} })
   })
 })

@@ -1,9 +1,9 @@
 import { Cluster, Redis } from 'ioredis'
-import { createTaskSupervisor, type Commit, type TaskContext, type TaskStore } from 'outlive'
+import { createTaskSupervisor, type Commit, type OutboxEntry, type TaskContext, type TaskStore } from 'outlive'
 import { CLUSTER_CONTRACT, STORE_CONTRACT } from 'outlive/testing'
 import { redisStore, type RedisClientFactory, type RedisStore, type RedisStoreOptions } from 'outlive/redis'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import { BASE_AT, commitOf, recordOf } from '../../src/testing/contract-case.ts'
+import { BASE_AT, commitOf, entryOf, nextOf, recordOf } from '../../src/testing/contract-case.ts'
 import { startRedis, type RedisServer } from '../support/redis-server.ts'
 import { begin, finish, settledAs } from '../support/redis-tasks.ts'
 
@@ -48,8 +48,11 @@ async function liveAndEnd(store: TaskStore, taskId: string, owner: string): Prom
   const running = recordOf(taskId, { ...lineage, version: 2, lastSeq: 4 })
   await store.commit(commitOf(running, { types: ['task.output', 'task.output', 'task.output'], trimTo: 2 }))
   const end = { ...lineage, version: 3, lastSeq: 5, resultJson: `"${'x'.repeat(500)}"`, resultBytes: 502 }
-  const outbox = [{ deliveryId: 'd', taskId, owner, target: 'log:1', requestedAt: BASE_AT, state: 'pending' as const }]
+  const outbox = ['told', 'dead'].map((name) => entryOf(`${name} ${taskId}`, { taskId, owner, node: 'n1' }))
   await store.commit({ ...finish(taskId, end), trimTo: 4, outbox, attachments: [{ kind: 'result', json: '"out"' }] })
+  for (const [index, state] of (['delivered', 'deadLettered'] as const).entries()) {
+    await store.putDelivery(nextOf(outbox[index] as OutboxEntry, state))
+  }
 }
 
 async function liveAndEndMany(store: RedisStore, count: number, from = 0): Promise<void> {
@@ -247,6 +250,47 @@ describe('what stays', () => {
     expect(lasting.length).toBeGreaterThan(10)
   })
 
+  test('what owes a delivery does not expire, and each change of a delivery renews the time of what owes none', async () => {
+    const { store, prefix } = setup({ resultTtlMs: 50_000 })
+    const names = ['task:a', 'events:a', 'outbox:a'].map((name) => `{${prefix}}:${name}`)
+    const ttls = (): Promise<number[]> => Promise.all(names.map((name) => server.client.pttl(name)))
+    const entry = entryOf('d')
+    await store.commit(begin('a'))
+    await store.commit({ ...finish('a'), outbox: [entry] })
+    expect(await ttls()).toEqual([-1, -1, -1])
+    const dead = nextOf(entry, 'deadLettered')
+    for (const settled of [dead, { ...dead, version: 3 }]) {
+      await store.putDelivery(settled)
+      for (const ttl of await ttls()) expect(ttl).toBeGreaterThan(3_600_000)
+      for (const name of names) await server.client.pexpire(name, 60_000)
+    }
+    const again = nextOf({ ...dead, version: 3 }, 'pending')
+    await store.putDelivery(again)
+    expect(await ttls()).toEqual([-1, -1, -1])
+    await store.putDelivery(nextOf(again, 'delivered'))
+    for (const ttl of await ttls()) expect(ttl).toBeGreaterThan(3_600_000)
+    const redirected = { version: 3, lastSeq: 3 }
+    await store.commit({ ...finish('a', redirected), outbox: [entryOf('e')] })
+    expect(await ttls()).toEqual([-1, -1, -1])
+  })
+
+  test('a task that begins to owe while it is being dropped is dropped whole, or not at all', async () => {
+    const { store } = setup()
+    for (let n = 0; n < 40; n += 1) {
+      const taskId = `t${n}`
+      const entry = entryOf(`d${n}`, { taskId })
+      await store.commit(begin(taskId))
+      await store.commit(finish(taskId))
+      const [reply] = await Promise.all([
+        n % 2 === 0 ? store.putDelivery(entry) : store.prune(PRUNE_ALL).then(() => store.putDelivery(entry)),
+        store.prune(PRUNE_ALL),
+      ])
+      const outbox = await store.readOutbox(taskId)
+      expect(outbox).toEqual(reply.kind === 'put' ? [entry] : [])
+      expect((await store.read(taskId)) === undefined).toBe(reply.kind === 'stale')
+    }
+  })
+
   test('after pruning there are as many keys as before, and as much memory is used', async () => {
     // The log of slow calls would keep what they were called with.
     const own = await startRedis({ 'slowlog-log-slower-than': '-1' })
@@ -271,6 +315,8 @@ describe('what stays', () => {
     expect(await store.count(undefined)).toEqual({})
     expect(await store.readFeed({ after: 0, limit: 10 })).toMatchObject({ entries: [], isLast: true })
     expect(await own.client.hlen('{outlive}:claims')).toBe(0)
+    expect(await own.client.keys('*:open*')).toEqual([])
+    expect(await own.client.exists('{outlive}:deliveriesOf')).toBe(0)
     expect(await own.client.hget('{outlive}:counters', 'finishedBytes')).toBe('0')
   })
 
@@ -285,8 +331,9 @@ describe('what stays', () => {
     const dedupe = { owner: 'owner 0', kind: 'dedupe', key: 't100' } as const
     expect(await store.claimedBy(dedupe)).toBeUndefined()
     expect((await store.list({ limit: 100 })).records.map(({ taskId }) => taskId)).toEqual(['alive'])
-    const feed = await store.readFeed({ owner: 'owner 2', after: 0, limit: 10 })
+    const feed = await store.readFeed({ owner: 'owner 2', after: 0, limit: 100 })
     expect([feed.entries, feed.isLast]).toEqual([[], true])
+    expect(await store.listDeliveries({ state: 'deadLettered', owner: 'owner 3', limit: 10 })).toEqual([])
     expect(await store.prune(PRUNE_ALL)).toEqual({ evicted: 20 })
     expect(await server.client.xlen(`{${prefix}}:feed`)).toBe(1)
     expect(await store.count(undefined)).toEqual({ running: 1 })

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import Database from 'libsql'
 import { sqliteStore, type SqliteDatabase } from 'outlive/sqlite'
 import { expect, onTestFinished, test } from 'vitest'
-import { BASE_AT, commitOf, recordOf } from '../../src/testing/contract-case.ts'
+import { BASE_AT, commitOf, entryOf, nextOf, recordOf } from '../../src/testing/contract-case.ts'
 import { scratchFolder } from '../support/scratch-folder.ts'
 
 test('nothing that grows is read through by a commit, a read or a prune: each finds its rows by an index', async () => {
@@ -24,7 +24,7 @@ test('nothing that grows is read through by a commit, a read or a prune: each fi
   asked.clear()
 
   const claim = { owner: 'ann', kind: 'name', key: 'k' } as const
-  const entry = { deliveryId: 'd', taskId: 'a', owner: 'ann', target: 't', requestedAt: 0, state: 'pending' } as const
+  const entry = entryOf('d')
   await store.cluster.join({ node: 'n1', leaseMs: 1e9, now: 0 })
   const made = commitOf(recordOf('a', { node: 'n1' }), {
     claims: [claim],
@@ -48,7 +48,11 @@ test('nothing that grows is read through by a commit, a read or a prune: each fi
   await store.claimedBy(claim)
   await store.readAttachment('a', 'input')
   await store.readOutbox('a')
-  await store.settleDelivery({ ...entry, state: 'delivered' })
+  await store.listDeliveries({ state: 'pending', limit: 5 })
+  await store.listDeliveries({ state: 'pending', after: 'c', limit: 5 })
+  await store.listDeliveries({ state: 'deadLettered', owner: 'ann', limit: 5 })
+  await store.listDeliveries({ state: 'deadLettered', owner: 'ann', after: 'c', limit: 5 })
+  await store.putDelivery(nextOf(entry, 'delivered'))
   await store.cluster.forget('n1')
   await store.cluster.sendOrder({ id: 'o', node: 'n1', from: 'n2', owner: 'ann', taskId: 'a', json: '1', sentAt: 0 })
   await store.cluster.readOrders({ node: 'n1', limit: 5 })

@@ -88,8 +88,8 @@ function breakableStore(inner: TaskStore): BreakableStore {
     claimedBy: (claim) => read(() => inner.claimedBy(claim)),
     readAttachment: (taskId, kind) => read(() => inner.readAttachment(taskId, kind)),
     readOutbox: (taskId) => read(() => inner.readOutbox(taskId)),
-    readPending: (query) => read(() => inner.readPending(query)),
-    settleDelivery: (entry) => inner.settleDelivery(entry),
+    listDeliveries: (query) => read(() => inner.listDeliveries(query)),
+    putDelivery: (entry) => inner.putDelivery(entry),
     prune: (limits) => read(() => inner.prune(limits)),
     close: () => inner.close(),
     break(how, { reads = false } = {}) {

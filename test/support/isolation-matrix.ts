@@ -161,6 +161,10 @@ export const OWNER_ROWS = {
   stats: { ask: (session) => session.stats(), answerOfNewcomer: () => ({ byStatus: {}, live: 0 }) },
   inbox: { ask: (session) => session.inbox.drain(), answerOfNewcomer: () => [] },
   deadLetters: { ask: async (session) => session.deadLetters.list(), answerOfNewcomer: () => [] },
+  deadDeliveries: {
+    ask: (session) => session.deadDeliveries.list(),
+    answerOfNewcomer: () => ({ deliveries: [] }),
+  },
   whenIdle: { ask: (session) => session.whenIdle(), answerOfNewcomer: noValue },
   hasRunning: { ask: (session) => session.hasRunning(), answerOfNewcomer: () => false },
 } satisfies Partial<Record<keyof Session, OwnerRow>> as Readonly<Partial<Record<keyof Session, OwnerRow>>>

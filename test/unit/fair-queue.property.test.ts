@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { createFairQueue } from '../../src/runtime/turns/fair-queue.ts'
+import { createFairQueue } from '../../src/fair-queue.ts'
 
 type Step =
   | { readonly kind: 'add'; readonly owner: string; readonly priority: number }

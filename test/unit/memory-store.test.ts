@@ -1,4 +1,11 @@
-import { memoryStore, type Commit, type CommitReply, type TaskStore } from 'outlive'
+import {
+  memoryStore,
+  type Commit,
+  type CommitReply,
+  type DeliveryReply,
+  type OutboxEntry,
+  type TaskStore,
+} from 'outlive'
 import { CLUSTER_CONTRACT, lateStore, STORE_CONTRACT } from 'outlive/testing'
 import { describe, expect, test } from 'vitest'
 import { seededRandom } from '../support/setup.ts'
@@ -225,7 +232,46 @@ describe('the contract', () => {
       }
     },
     'forgets the outbox': (inner) => ({ commit: (change) => inner.commit({ ...change, outbox: [] }) }),
-    'settles no delivery': () => ({ settleDelivery: () => undefined }),
+    'keeps no change of a delivery': () => ({
+      putDelivery: () => ({ kind: 'put', ownerPosition: 1, position: 1 }),
+    }),
+    'keeps a delivery in any version': (inner) => {
+      const put = (entry: OutboxEntry): DeliveryReply => {
+        const reply = now(inner.putDelivery(entry))
+        return reply.kind === 'put' || entry.version === 1 ? reply : put({ ...entry, version: entry.version - 1 })
+      }
+      return { putDelivery: put }
+    },
+    'takes a change of another node for a repeated one': (inner) => {
+      const kept = new Map<string, DeliveryReply>()
+      return {
+        putDelivery(entry) {
+          const key = `${entry.deliveryId} ${entry.version}`
+          const reply = kept.get(key) ?? now(inner.putDelivery(entry))
+          if (reply.kind === 'put') kept.set(key, reply)
+          return reply
+        },
+      }
+    },
+    'lists the deliveries of everybody': (inner) => ({
+      listDeliveries: ({ owner: _owner, ...query }) => inner.listDeliveries(query),
+    }),
+    'keeps deliveries out of the feeds': (inner) => ({
+      readFeed(query) {
+        const page = now(inner.readFeed(query))
+        return { ...page, entries: page.entries.filter(({ event }) => !('deliveryId' in event)) }
+      },
+    }),
+    'drops tasks that owe': (inner) => ({
+      async prune(limits) {
+        for (const state of ['pending', 'deadLettered'] as const) {
+          for (const entry of await inner.listDeliveries({ state, limit: 100 })) {
+            await inner.putDelivery({ ...entry, version: entry.version + 1, state: 'withdrawn' })
+          }
+        }
+        return inner.prune(limits)
+      },
+    }),
     'prunes nothing': () => ({ prune: () => ({ evicted: 0 }) }),
     'prunes one too many': (inner) => ({
       prune: (limits) => inner.prune({ ...limits, maxFinished: limits.maxFinished - 1 }),

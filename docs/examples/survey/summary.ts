@@ -71,5 +71,5 @@ function outcomeOf({ record, report }: Ending): string {
 
 function deliveryText({ delivery, reportPath }: Ending): string {
   if (delivery?.state === 'delivered') return `delivered to ${reportPath}`
-  return `not delivered to ${reportPath}: ${delivery?.error ?? 'nobody asked for it'}`
+  return `not delivered to ${reportPath}: ${delivery?.failure?.message ?? 'nobody asked for it'}`
 }

@@ -6,53 +6,26 @@
  */
 import { mustEvictOldest } from '../../../machines/policies/retention.ts'
 import { isFinalStatus, type TaskStatus } from '../../../machines/vocabulary.ts'
+import type { OutboxEntry } from '../../ports/delivery.ts'
 import { isFreshEventType, type StoredEvent } from '../../ports/task-event.ts'
 import type { StoredRecord } from '../../ports/task-record.ts'
-import type {
-  Attachment,
-  Claim,
-  Commit,
-  CommitReply,
-  FeedEntry,
-  FeedPage,
-  ListQuery,
-  OutboxEntry,
-  TaskStore,
-} from '../../ports/task-store.ts'
+import type { Attachment, Commit, CommitReply, DeliveryReply, FeedEntry, TaskStore } from '../../ports/task-store.ts'
+import { createEndedTasks } from './ended-tasks.ts'
+import { createKeptClaims } from './kept-claims.ts'
+import {
+  createOwner,
+  eventsOf,
+  matches,
+  readPage,
+  toEventEntry,
+  type KeptDelivery,
+  type KeptEvent,
+  type KeptLine,
+  type Owner,
+  type Row,
+} from './kept-rows.ts'
 import { createMemoryCluster } from './memory-cluster.ts'
-import { createOrderedLog, type OrderedLog } from './ordered-log.ts'
-
-/** Rows are linked, and their events too: a host may hold a hundred thousand, and a link costs less than an array. */
-interface Row {
-  record: StoredRecord
-  firstEvent: KeptEvent | undefined
-  lastEvent: KeptEvent | undefined
-  outbox: readonly OutboxEntry[]
-  readonly place: number
-  readonly ownerPlace: number
-  /** Where the first event of the last commit was put. */
-  ownerPosition: number
-  position: number
-  /** The finished task that ended next after this one. */
-  nextFinished: Row | undefined
-  /** What the row holds. */
-  claims: readonly Claim[]
-}
-
-/** An event at its places, in one object. The record is read through the row, so that old versions of it are not kept. */
-interface KeptEvent extends StoredEvent {
-  readonly row: Row
-  readonly ownerPosition: number
-  readonly position: number
-  /** The next kept event of the task. */
-  next: KeptEvent | undefined
-}
-
-interface Owner {
-  readonly rows: OrderedLog<Row>
-  readonly feed: OrderedLog<KeptEvent>
-  readonly counts: Partial<Record<TaskStatus, number>>
-}
+import { createOpenDeliveries } from './open-deliveries.ts'
 
 const NONE: readonly never[] = Object.freeze([])
 
@@ -63,17 +36,12 @@ const NONE: readonly never[] = Object.freeze([])
 export function memoryStore(options: { readonly shared?: boolean } = {}): TaskStore {
   const cluster = options.shared === true ? createMemoryCluster((node) => hasLiveTasks(node)) : undefined
   const attachments = new Map<string, readonly Attachment[]>()
-  /** By their ids. */
-  const pending = new Map<string, OutboxEntry>()
+  const openDeliveries = createOpenDeliveries()
+  const ended = createEndedTasks()
   const rows = new Map<string, Row>()
   const owners = new Map<string, Owner>()
   const all: Owner = createOwner()
-  const claims = new Map<string, string>()
-  /** Finished tasks are linked in the order of their ends. */
-  let oldestFinished: Row | undefined
-  let newestFinished: Row | undefined
-  let finishedCount = 0
-  let finishedBytes = 0
+  const claims = createKeptClaims()
 
   const requireOwner = (owner: string): Owner => {
     const known = owners.get(owner)
@@ -92,15 +60,6 @@ export function memoryStore(options: { readonly shared?: boolean } = {}): TaskSt
     if (before === after) return
     count(owner, before, -1)
     count(owner, after, 1)
-  }
-
-  /** The answer to a change one of whose claims another task holds. */
-  const refuseClaims = (change: Commit): CommitReply | undefined => {
-    for (const claim of change.claims) {
-      const taskId = claims.get(keyOf(claim))
-      if (taskId !== undefined && taskId !== change.record.taskId) return { kind: 'claimed', claim, taskId }
-    }
-    return undefined
   }
 
   const appendEvents = (row: Row, owner: Owner, events: readonly StoredEvent[]): void => {
@@ -124,9 +83,31 @@ export function memoryStore(options: { readonly shared?: boolean } = {}): TaskSt
     }
   }
 
-  const drop = (owner: Owner, kept: KeptEvent): void => {
+  const drop = (owner: Owner, kept: KeptEvent | KeptLine): void => {
     owner.feed.drop(kept.ownerPosition)
     all.feed.drop(kept.position)
+  }
+
+  /** Keeps a delivery in this version, with the new lines of its log in the feeds. */
+  const keepDelivery = (
+    row: Row,
+    owner: Owner,
+    { entry, known }: { readonly entry: OutboxEntry; readonly known?: KeptDelivery | undefined },
+  ): KeptDelivery => {
+    const ownerPosition = owner.feed.lastPlace() + 1
+    const position = all.feed.lastPlace() + 1
+    const delivery: KeptDelivery = known ?? { entry, ownerPosition, position, lines: [] }
+    if (known === undefined) row.deliveries = [...row.deliveries, delivery]
+    Object.assign(delivery, { entry, ownerPosition, position })
+    for (const line of entry.log.slice(delivery.lines.length)) {
+      const places = { ownerPosition: owner.feed.lastPlace() + 1, position: all.feed.lastPlace() + 1 }
+      const kept: KeptLine = { row, delivery, line, ...places }
+      owner.feed.append(kept)
+      all.feed.append(kept)
+      delivery.lines.push(kept)
+    }
+    openDeliveries.note(entry)
+    return delivery
   }
 
   const trim = (row: Row, owner: Owner, trimTo: number): void => {
@@ -144,30 +125,20 @@ export function memoryStore(options: { readonly shared?: boolean } = {}): TaskSt
     if (kept === undefined) row.lastEvent = before
   }
 
-  const noteFinished = (row: Row): void => {
-    if (newestFinished === undefined) oldestFinished = row
-    else newestFinished.nextFinished = row
-    newestFinished = row
-    finishedCount += 1
-    finishedBytes += row.record.resultBytes ?? 0
-  }
-
-  const evictOldest = (): void => {
-    const row = oldestFinished
-    const owner = row && owners.get(row.record.owner)
-    if (row === undefined || owner === undefined) return
-    oldestFinished = row.nextFinished
-    if (oldestFinished === undefined) newestFinished = undefined
-    finishedCount -= 1
-    finishedBytes -= row.record.resultBytes ?? 0
-    for (let kept = row.firstEvent; kept !== undefined; kept = kept.next) drop(owner, kept)
+  const evict = (row: Row): void => {
+    const owner = requireOwner(row.record.owner)
+    ended.leave(row)
+    for (const kept of eventsOf(row)) drop(owner, kept)
+    for (const { entry, lines } of row.deliveries) {
+      for (const kept of lines) drop(owner, kept)
+      openDeliveries.drop(entry.deliveryId)
+    }
     owner.rows.drop(row.ownerPlace)
     all.rows.drop(row.place)
     count(owner, row.record.status, -1)
     rows.delete(row.record.taskId)
-    for (const claim of row.claims) claims.delete(keyOf(claim))
+    claims.drop(row)
     attachments.delete(row.record.taskId)
-    for (const { deliveryId } of row.outbox) pending.delete(deliveryId)
   }
 
   const hasLiveTasks = (node: string): boolean => {
@@ -181,18 +152,6 @@ export function memoryStore(options: { readonly shared?: boolean } = {}): TaskSt
     (known === undefined || !isFinalStatus(known.record.status)) &&
     !cluster.isAlive(node)
 
-  const takeClaims = (row: Row, taken: readonly Claim[]): void => {
-    if (taken.length === 0) return
-    for (const claim of taken) claims.set(keyOf(claim), row.record.taskId)
-    row.claims = [...row.claims, ...taken]
-  }
-
-  const freeClaims = (row: Row): void => {
-    if (row.claims.length === 0) return
-    for (const claim of row.claims) if (claim.kind !== 'dedupe') claims.delete(keyOf(claim))
-    row.claims = row.claims.filter(({ kind }) => kind === 'dedupe')
-  }
-
   const commit = (change: Commit): CommitReply => {
     const { record, expect } = change
     const known = rows.get(record.taskId)
@@ -202,7 +161,7 @@ export function memoryStore(options: { readonly shared?: boolean } = {}): TaskSt
       return { kind: 'stale' }
     }
     if (isFenced(change, known)) return { kind: 'stale' }
-    const refusal = refuseClaims(change)
+    const refusal = claims.refusalOf(change)
     if (refusal !== undefined) return refusal
 
     const before = known?.record.status
@@ -215,12 +174,12 @@ export function memoryStore(options: { readonly shared?: boolean } = {}): TaskSt
         record,
         firstEvent: undefined,
         lastEvent: undefined,
-        outbox: NONE,
+        deliveries: NONE,
         place: all.rows.lastPlace() + 1,
         ownerPlace: owner.rows.lastPlace() + 1,
         ownerPosition,
         position,
-        nextFinished: undefined,
+        endPlace: 0,
         claims: NONE,
       }
       rows.set(record.taskId, row)
@@ -229,24 +188,36 @@ export function memoryStore(options: { readonly shared?: boolean } = {}): TaskSt
       count(owner, record.status, 1)
     } else {
       recount(owner, row.record.status, record.status)
+      ended.leave(row)
       row.record = record
       row.ownerPosition = ownerPosition
       row.position = position
     }
-    takeClaims(row, change.claims)
+    claims.take(row, change.claims)
     appendEvents(row, owner, change.events)
     trim(row, owner, change.trimTo)
-    if (change.outbox.length > 0) row.outbox = [...row.outbox, ...change.outbox]
-    for (const entry of change.outbox) if (entry.state === 'pending') pending.set(entry.deliveryId, entry)
+    for (const entry of change.outbox) keepDelivery(row, owner, { entry })
     if (change.attachments.length > 0) {
       attachments.set(record.taskId, [...(attachments.get(record.taskId) ?? []), ...change.attachments])
     }
-    if (isFinalStatus(record.status) && (before === undefined || !isFinalStatus(before))) {
-      freeClaims(row)
-      noteFinished(row)
+    if (isFinalStatus(record.status)) {
+      if (before === undefined || !isFinalStatus(before)) claims.free(row)
+      ended.enter(row)
     }
-    if (change.events.length > 0) cluster?.hint({ owner: record.owner })
+    if (change.events.length + change.outbox.length > 0) cluster?.hint({ owner: record.owner })
     return committedAt(row)
+  }
+
+  const putDelivery = (entry: OutboxEntry): DeliveryReply => {
+    const row = rows.get(entry.taskId)
+    const known = row?.deliveries.find((delivery) => delivery.entry.deliveryId === entry.deliveryId)
+    if (known?.entry.version === entry.version && known.entry.node === entry.node) return putAt(known)
+    if (row === undefined || (known?.entry.version ?? 0) !== entry.version - 1) return { kind: 'stale' }
+    ended.leave(row)
+    const kept = keepDelivery(row, requireOwner(row.record.owner), { entry, known })
+    ended.enter(row)
+    cluster?.hint({ owner: row.record.owner })
+    return putAt(kept)
   }
 
   return {
@@ -269,11 +240,11 @@ export function memoryStore(options: { readonly shared?: boolean } = {}): TaskSt
     },
     count: (owner) => ({ ...(owner === undefined ? all : owners.get(owner))?.counts }),
     readEvents({ taskId, afterSeq, limit }) {
-      const entries: FeedEntry[] = []
+      const entries: FeedEntry<StoredEvent>[] = []
       const row = rows.get(taskId)
       for (const kept of row === undefined ? [] : eventsOf(row)) {
         if (entries.length === limit) break
-        if (kept.seq > afterSeq) entries.push(toEntry(kept))
+        if (kept.seq > afterSeq) entries.push(toEventEntry(kept))
       }
       return entries
     },
@@ -281,29 +252,19 @@ export function memoryStore(options: { readonly shared?: boolean } = {}): TaskSt
       return readPage(owner === undefined ? all.feed : owners.get(owner)?.feed, after, limit)
     },
     lastPosition: (owner) => (owner === undefined ? all : owners.get(owner))?.feed.lastPlace() ?? 0,
-    claimedBy: (claim) => claims.get(keyOf(claim)),
+    claimedBy: (claim) => claims.holderOf(claim),
     readAttachment: (taskId, wanted) => attachments.get(taskId)?.find(({ kind }) => kind === wanted)?.json,
-    readOutbox: (taskId) => rows.get(taskId)?.outbox ?? NONE,
-    readPending: ({ after = '', limit }) =>
-      [...pending.values()]
-        .filter(({ deliveryId }) => deliveryId > after)
-        .toSorted((a, b) => (a.deliveryId < b.deliveryId ? -1 : 1))
-        .slice(0, limit),
-    settleDelivery(settled) {
-      const row = rows.get(settled.taskId)
-      if (row === undefined) return
-      if (settled.state === 'pending') pending.set(settled.deliveryId, settled)
-      else pending.delete(settled.deliveryId)
-      row.outbox = row.outbox.map((entry) => (entry.deliveryId === settled.deliveryId ? settled : entry))
-    },
+    readOutbox: (taskId) => rows.get(taskId)?.deliveries.map(({ entry }) => entry) ?? NONE,
+    listDeliveries: (query) => openDeliveries.list(query),
+    putDelivery,
     prune({ now, maxEvicted, ...policy }) {
       let evicted = 0
-      for (let oldest = oldestFinished; oldest !== undefined; oldest = oldestFinished) {
+      for (const { item: oldest } of ended.oldestFirst()) {
         const oldestEndedAt = oldest.record.endedAt ?? 0
-        const mustGo = mustEvictOldest(policy, { count: finishedCount, bytes: finishedBytes, oldestEndedAt, now })
+        const mustGo = mustEvictOldest(policy, { count: ended.count(), bytes: ended.bytes(), oldestEndedAt, now })
         if (!mustGo) return { evicted, nextAt: oldestEndedAt + policy.finishedMs }
         if (evicted === maxEvicted) return { evicted, nextAt: now }
-        evictOldest()
+        evict(oldest)
         evicted += 1
       }
       return { evicted }
@@ -312,48 +273,10 @@ export function memoryStore(options: { readonly shared?: boolean } = {}): TaskSt
   }
 }
 
-function createOwner(): Owner {
-  return { rows: createOrderedLog(), feed: createOrderedLog(), counts: {} }
-}
-
-/** What is kept of a task, oldest first. */
-function* eventsOf(row: Row): Generator<KeptEvent> {
-  for (let kept = row.firstEvent; kept !== undefined; kept = kept.next) yield kept
-}
-
 function committedAt({ ownerPosition, position }: Row): CommitReply {
   return { kind: 'committed', ownerPosition, position }
 }
 
-function toEntry({ row, ownerPosition, position, seq, type, at, epoch, data }: KeptEvent): FeedEntry {
-  return { event: { seq, type, at, epoch, data }, record: row.record, ownerPosition, position }
-}
-
-function readPage(feed: OrderedLog<KeptEvent> | undefined, after: number, limit: number): FeedPage {
-  const entries: FeedEntry[] = []
-  let upTo = after
-  for (const { place, item } of feed?.after(after) ?? []) {
-    if (entries.length === limit) return { entries, upTo, isLast: false }
-    entries.push(toEntry(item))
-    upTo = place
-  }
-  return { entries, upTo: feed?.lastPlace() ?? 0, isLast: true }
-}
-
-function matches(query: ListQuery, record: StoredRecord): boolean {
-  return (
-    (query.status === undefined || query.status.includes(record.status)) &&
-    (query.parentId === undefined || record.parentId === query.parentId) &&
-    (query.rootId === undefined || record.rootId === query.rootId) &&
-    (query.tool === undefined || record.tool === query.tool) &&
-    (query.name === undefined || record.name === query.name) &&
-    (query.conversation === undefined || record.conversation === query.conversation) &&
-    (query.node === undefined || record.node === query.node) &&
-    (query.runId === undefined || record.correlation?.runId === query.runId)
-  )
-}
-
-/** Owners hold no control characters, so the key is unambiguous. */
-function keyOf(claim: Claim): string {
-  return `${claim.owner}\u0000${claim.kind}\u0000${claim.key}`
+function putAt({ ownerPosition, position }: KeptDelivery): DeliveryReply {
+  return { kind: 'put', ownerPosition, position }
 }

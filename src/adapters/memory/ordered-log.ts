@@ -1,13 +1,16 @@
 /**
- * Things at rising places, oldest first, from which any may be dropped. They lie in chunks of `CHUNK` places: adding,
- * dropping and finding a place cost the same at any size, and a chunk goes when everything in it was dropped.
+ * Things at rising places, oldest first, from which any may be dropped, and come back. They lie in chunks of `CHUNK` places:
+ * adding, dropping and finding a place cost the same at any size, and a chunk goes when everything in it was dropped.
  */
 export interface OrderedLog<Item> {
   /** The last place given, dropped or not. */
   lastPlace(): number
   /** Adds an item at the next place. */
   append(item: Item): number
-  drop(place: number): void
+  /** Whether there was something. */
+  drop(place: number): boolean
+  /** Puts an item at a place that was given before and dropped. */
+  restore(place: number, item: Item): void
   /** What is kept after a place, oldest first. */
   after(place: number): IterableIterator<{ readonly place: number; readonly item: Item }>
   size(): number
@@ -22,8 +25,10 @@ interface Chunk<Item> {
 }
 
 export function createOrderedLog<Item>(): OrderedLog<Item> {
-  /** By the number of the chunk, which is in the order of the map too. */
+  /** By the number of the chunk. */
   const chunks = new Map<number, Chunk<Item>>()
+  /** No chunk comes before this number. */
+  let firstNumber = 0
   let lastPlace = 0
   let size = 0
 
@@ -33,6 +38,11 @@ export function createOrderedLog<Item>(): OrderedLog<Item> {
 
   const numberOf = (place: number): number => Math.floor(place / CHUNK)
 
+  const remove = (number: number): void => {
+    chunks.delete(number)
+    while (firstNumber < numberOf(lastPlace) && !chunks.has(firstNumber)) firstNumber += 1
+  }
+
   return {
     lastPlace: () => lastPlace,
     append(item) {
@@ -40,7 +50,7 @@ export function createOrderedLog<Item>(): OrderedLog<Item> {
       size += 1
       const number = numberOf(lastPlace)
       if (appending.number !== number) {
-        if (appending.count === 0) chunks.delete(appending.number)
+        if (appending.count === 0) remove(appending.number)
         // A log that has filled a chunk is likely to fill the next: made whole, that has no room to spare.
         appending = { number, items: number === 0 ? [] : Array.from({ length: CHUNK }), count: 0 }
         chunks.set(number, appending)
@@ -53,20 +63,31 @@ export function createOrderedLog<Item>(): OrderedLog<Item> {
       const number = numberOf(place)
       if (dropping.number !== number) {
         const chunk = chunks.get(number)
-        if (chunk === undefined) return
+        if (chunk === undefined) return false
         dropping = chunk
       }
       const index = place - number * CHUNK
-      if (dropping.items[index] === undefined) return
+      if (dropping.items[index] === undefined) return false
       dropping.items[index] = undefined
       dropping.count -= 1
       size -= 1
       // An empty chunk that is still being filled goes when it is full.
-      if (dropping.count === 0 && dropping !== appending) chunks.delete(number)
+      if (dropping.count === 0 && dropping !== appending) remove(number)
+      return true
+    },
+    restore(place, item) {
+      const number = numberOf(place)
+      const chunk = chunks.get(number) ?? { number, items: Array.from({ length: CHUNK }), count: 0 }
+      chunks.set(number, chunk)
+      firstNumber = Math.min(firstNumber, number)
+      // What was dropped last may have lain in a chunk of this number that is gone.
+      if (dropping.number === number) dropping = chunk
+      chunk.items[place - number * CHUNK] = item
+      chunk.count += 1
+      size += 1
     },
     *after(place) {
-      const [first = 0] = chunks.keys()
-      for (let number = Math.max(first, numberOf(place + 1)); number <= numberOf(lastPlace); number += 1) {
+      for (let number = Math.max(firstNumber, numberOf(place + 1)); number <= numberOf(lastPlace); number += 1) {
         const start = number * CHUNK
         const items = chunks.get(number)?.items ?? []
         for (let index = Math.max(0, place + 1 - start); index < items.length; index += 1) {

@@ -33,7 +33,13 @@ function filterFieldsOf({ tool, rootId, parentId, name, conversation, correlatio
 
 /** Where an ended task stands, for the day on which it is dropped: its record may have expired by then. */
 function tombstoneOf(record: StoredRecord): string {
-  return JSON.stringify([toKeyPart(record.owner), record.status, record.resultBytes ?? 0, ...indexesOf(record)])
+  const { status, resultBytes = 0, endedAt = 0 } = record
+  return JSON.stringify([toKeyPart(record.owner), status, resultBytes, endedAt, ...indexesOf(record)])
+}
+
+/** No node has an empty name. */
+export function nodePart(node: string | undefined): string {
+  return node === undefined ? '' : toKeyPart(node)
 }
 
 /** In the order in which `commit-script.ts` reads them. */
@@ -44,12 +50,12 @@ export function appendCommitArguments(args: (string | number)[], change: Commit)
   const fields = isNew ? filterFieldsOf(record) : []
   const indexes = isNew ? indexesOf(record) : []
   args.push(toKeyPart(record.taskId), toKeyPart(record.owner), change.id, expect.version, expect.epoch)
-  args.push(record.version, record.epoch, record.status, record.node === undefined ? '' : toKeyPart(record.node))
+  args.push(record.version, record.epoch, record.status, nodePart(record.node))
   args.push(JSON.stringify(record), isFinal ? (record.endedAt ?? 0) : '', record.resultBytes ?? 0)
   args.push(isFinal ? tombstoneOf(record) : '', change.trimTo)
   args.push(events.length, outbox.length, claims.length, attachments.length, fields.length / 2, indexes.length)
   args.push(
-    events.length * 3 + outbox.length * 2 + claims.length + attachments.length * 2 + fields.length + indexes.length,
+    events.length * 3 + outbox.length * 5 + claims.length + attachments.length * 2 + fields.length + indexes.length,
   )
   const areAllFresh = events.every(({ type }) => isFreshEventType(type))
   for (const [index, { seq, type, at, epoch, data }] of events.entries()) {
@@ -57,7 +63,9 @@ export function appendCommitArguments(args: (string | number)[], change: Commit)
     const isLast = areAllFresh && index === events.length - 1
     args.push(seq, JSON.stringify({ type, at, epoch, data }), isLast ? 'last' : isFreshEventType(type) ? 'yes' : '')
   }
-  for (const entry of outbox) args.push(toKeyPart(entry.deliveryId), JSON.stringify(entry))
+  for (const entry of outbox) {
+    args.push(toKeyPart(entry.deliveryId), entry.state, entry.log.length, nodePart(entry.node), JSON.stringify(entry))
+  }
   for (const claim of claims) args.push(claimField(claim))
   for (const { kind, json } of attachments) args.push(kind, json)
   args.push(...fields, ...indexes)

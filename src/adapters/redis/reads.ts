@@ -1,12 +1,15 @@
 /** Everything that is read, a page at a time. */
 import { isFinalStatus, TASK_STATUSES } from '../../../machines/vocabulary.ts'
+import type { OutboxEntry } from '../../ports/delivery.ts'
+import type { StoredEvent } from '../../ports/task-event.ts'
 import type { StoredRecord } from '../../ports/task-record.ts'
-import type { FeedEntry, FeedPage, ListPage, ListQuery, OutboxEntry, TaskStore } from '../../ports/task-store.ts'
+import type { FeedEntry, FeedPage, ListPage, ListQuery, TaskStore } from '../../ports/task-store.ts'
 import type { RedisCall } from './connection.ts'
 import { toKeyPart, type KeySpace } from './keys.ts'
 import type { Promised } from './promised.ts'
 import type { RecordReader } from './records.ts'
 import { isWrongType } from './redis-errors.ts'
+import { LIST_DELIVERIES_SCRIPT } from './scripts/delivery-scripts.ts'
 import { FEED_SCRIPT, LIST_SCRIPT } from './scripts/read-scripts.ts'
 import { runScript } from './scripts/script.ts'
 
@@ -15,7 +18,10 @@ const LOOKS = 500
 const PAGE_BYTES = 4_194_304
 
 type Reads = Promised<
-  Pick<TaskStore, 'read' | 'list' | 'count' | 'readEvents' | 'readFeed' | 'lastPosition' | 'readOutbox'>
+  Pick<
+    TaskStore,
+    'read' | 'list' | 'count' | 'readEvents' | 'readFeed' | 'lastPosition' | 'readOutbox' | 'listDeliveries'
+  >
 >
 
 export function createReads(parts: {
@@ -58,7 +64,7 @@ export function createReads(parts: {
       const range = [`${base}events:${part}`, `${afterSeq + 1}-0`, '+', 'COUNT', limit]
       const [found, record] = await Promise.all([unlessDamaged(part, call('XRANGE', range)), readRecord(part)])
       if (!Array.isArray(found) || record === undefined) return []
-      return (found as [string, string[]][]).flatMap(([id, fields]): FeedEntry[] => {
+      return (found as [string, string[]][]).flatMap(([id, fields]): FeedEntry<StoredEvent>[] => {
         const event = records.toEvent(part, parseInt(id, 10), fields[1] ?? '')
         if (event === undefined) return []
         // The places are those of the first event of its commit.
@@ -77,15 +83,22 @@ export function createReads(parts: {
     async readOutbox(taskId) {
       const found = (await call('HVALS', [`${base}outbox:${toKeyPart(taskId)}`])) as readonly string[]
       return found
-        .map((value) => ({ place: parseInt(value, 10), json: value.slice(value.indexOf(' ') + 1) }))
+        .map((value) => ({ place: parseInt(value, 10), json: value.slice(value.indexOf('\n') + 1) }))
         .sort((a, b) => a.place - b.place)
         .map(({ json }) => JSON.parse(json) as OutboxEntry)
+    },
+    async listDeliveries({ state, owner, after, limit }) {
+      const index = owner === undefined ? `open:${state}` : `openOf:${state}:${toKeyPart(owner)}`
+      const args = [index, after === undefined ? '' : toKeyPart(after), limit]
+      const found = (await runScript(call, keys, LIST_DELIVERIES_SCRIPT, args)) as readonly string[]
+      return found.map((json) => JSON.parse(json) as OutboxEntry)
     },
   }
 }
 
 function toFeedPage(records: RecordReader, reply: unknown): FeedPage {
-  const [upTo, isLast, tasks, events] = reply as readonly [string, number, readonly string[], readonly string[]]
+  type Texts = readonly string[]
+  const [upTo, isLast, tasks, events, deliveries] = reply as readonly [string, number, Texts, Texts, Texts]
   const known: { readonly part: string; readonly record: StoredRecord | undefined }[] = []
   for (let index = 0; index < tasks.length; index += 2) {
     const part = tasks[index] ?? ''
@@ -95,8 +108,11 @@ function toFeedPage(records: RecordReader, reply: unknown): FeedPage {
   for (let index = 0; index < events.length; index += 5) {
     const [task, seq, json = '', ownerPosition, position] = events.slice(index, index + 5)
     const { part = '', record } = known[Number(task) - 1] ?? {}
-    const event = record && records.toEvent(part, Number(seq), json)
-    if (record === undefined || event === undefined) continue
+    if (record === undefined) continue
+    const event = json.startsWith('#')
+      ? records.toDeliveryEvent(part, Number(seq), deliveries[Number(json.slice(1)) - 1] ?? '')
+      : records.toEvent(part, Number(seq), json)
+    if (event === undefined) continue
     entries.push({ event, record, ownerPosition: Number(ownerPosition), position: Number(position) })
   }
   return { entries, upTo: Number(upTo), isLast: isLast === 1 }

@@ -3,6 +3,7 @@
  * a list, or the start of a process.
  */
 import { isFinalStatus } from '../../../machines/vocabulary.ts'
+import { toDeliveryEvent, type OutboxEntry, type StoredDeliveryEvent } from '../../ports/delivery.ts'
 import type { Logger } from '../../ports/logger.ts'
 import type { StoredEvent } from '../../ports/task-event.ts'
 import type { StoredRecord } from '../../ports/task-record.ts'
@@ -17,6 +18,8 @@ export interface RecordReader {
   /** `undefined`: it is damaged. */
   toRecord(taskPart: string, json: string): StoredRecord | undefined
   toEvent(taskPart: string, seq: number, json: string): StoredEvent | undefined
+  /** A line of the log of a delivery. */
+  toDeliveryEvent(taskPart: string, seq: number, json: string): StoredDeliveryEvent | undefined
   damaged(taskPart: string): undefined
   damagedCount(): number
 }
@@ -61,6 +64,11 @@ export function createRecordReader(logger: Logger | undefined): RecordReader {
       if (typeof event?.['type'] !== 'string') return damaged(taskPart)
       const { type, at, epoch, data } = event as unknown as Omit<StoredEvent, 'seq'>
       return { seq, type, at, epoch, data } as StoredEvent
+    },
+    toDeliveryEvent(taskPart, seq, json) {
+      const entry = parse(json) as Partial<OutboxEntry> | undefined
+      const line = entry?.log?.[seq - 1]
+      return typeof line?.type === 'string' ? toDeliveryEvent(entry as OutboxEntry, line) : damaged(taskPart)
     },
   }
 }

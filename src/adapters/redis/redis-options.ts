@@ -16,8 +16,9 @@ export interface RedisStoreOptions {
   /** What the keys of this deployment begin with, in braces. Deployments with different ones know nothing of each other. @defaultValue `'outlive'` */
   readonly prefix?: string
   /**
-   * How long a task is kept by Redis itself after its last commit, in milliseconds from its end: a safety net for the case
-   * that nobody prunes any more. Redis adds an hour. Should be longer than `retention.finishedMs`. @defaultValue 86 400 000
+   * How long an ended task is kept by Redis itself after its last commit or the last change of its deliveries, in milliseconds: a
+   * safety net for the case that nobody prunes any more. Redis adds an hour. Should be longer than `retention.finishedMs`. One that
+   * owes a delivery is kept until it owes none. @defaultValue 86 400 000
    */
   readonly resultTtlMs?: number
   /** How long a call waits for its reply, in milliseconds. It may have been carried out all the same. @defaultValue 5 000 */

@@ -5,16 +5,16 @@
  * 2. Every call settles, within `commandTimeoutMs` or with its connection. What was not answered may have been carried out;
  *    everything that is written may be written again.
  * 3. No key is scanned for: what is listed, counted or dropped stands in an index.
- * 4. What has ended expires by itself, should nobody prune.
+ * 4. What has ended and owes no delivery expires by itself, should nobody prune.
  *
  * What is acknowledged is as safe as Redis keeps it: `durability` says how much that is.
  */
 import { mustEvictOldest } from '../../../machines/policies/retention.ts'
 import { groupCommits } from '../../commit-groups.ts'
 import { isTaskError } from '../../errors.ts'
-import type { Commit, CommitReply, OutboxEntry, PruneReply, TaskStore } from '../../ports/task-store.ts'
+import type { Commit, CommitReply, PruneReply, TaskStore } from '../../ports/task-store.ts'
 import type { ClusterStore } from '../../ports/cluster-store.ts'
-import { appendCommitArguments, toCommitReply } from './commit-arguments.ts'
+import { appendCommitArguments, nodePart, toCommitReply } from './commit-arguments.ts'
 import { createConnection, type RedisCall } from './connection.ts'
 import { createHints } from './hints.ts'
 import { claimField, fromKeyPart, toKeyPart } from './keys.ts'
@@ -27,7 +27,8 @@ import { createRedisCluster } from './redis-cluster.ts'
 import { unavailable } from './redis-errors.ts'
 import { checkRedisOptions, type RedisStoreOptions } from './redis-options.ts'
 import { COMMIT_SCRIPT } from './scripts/commit-script.ts'
-import { EVICT_SCRIPT, OLDEST_SCRIPT, PENDING_SCRIPT, SETTLE_SCRIPT } from './scripts/retention-scripts.ts'
+import { PUT_DELIVERY_SCRIPT } from './scripts/delivery-scripts.ts'
+import { EVICT_SCRIPT, OLDEST_SCRIPT } from './scripts/retention-scripts.ts'
 import { runScript } from './scripts/script.ts'
 
 /** How many calls with commits are on their way at a time: the next ones are packed while the server works. */
@@ -183,15 +184,13 @@ export function redisStore(options: string | RedisStoreOptions = {}): RedisStore
       const json = await call('HGET', [`${keys.base}task:${toKeyPart(taskId)}`, `attached:${kind}`])
       return typeof json === 'string' ? json : undefined
     },
-    async readPending({ after, limit }) {
-      const args = [after === undefined ? '' : toKeyPart(after), limit]
-      const found = (await runScript(call, keys, PENDING_SCRIPT, args)) as readonly string[]
-      return found.map((json) => JSON.parse(json) as OutboxEntry)
-    },
-    async settleDelivery(entry) {
-      const { taskId, deliveryId, state } = entry
-      const args = [toKeyPart(taskId), toKeyPart(deliveryId), JSON.stringify(entry), state === 'pending' ? 1 : 0]
-      await runScript(call, keys, SETTLE_SCRIPT, args)
+    async putDelivery(entry) {
+      const { taskId, deliveryId, owner, version, node, state, log: lines } = entry
+      const args = [ttlMs, keys.hints, JSON.stringify({ owners: [owner] }), toKeyPart(taskId), toKeyPart(deliveryId)]
+      args.push(version, nodePart(node), state, lines.length, JSON.stringify(entry))
+      const reply = (await runScript(call, keys, PUT_DELIVERY_SCRIPT, args)) as readonly [string, string, string]
+      if (reply[0] === 'stale') return { kind: 'stale' }
+      return { kind: 'put', ownerPosition: Number(reply[1]), position: Number(reply[2]) }
     },
     prune,
     close() {

@@ -8,7 +8,8 @@
 import { isFinalStatus, type TaskStatus } from '../../../machines/vocabulary.ts'
 import { isFreshEventType, type StoredEvent } from '../../ports/task-event.ts'
 import type { StoredRecord } from '../../ports/task-record.ts'
-import type { Attachment, Claim, Commit, CommitReply, OutboxEntry } from '../../ports/task-store.ts'
+import type { DeliveryLine, OutboxEntry } from '../../ports/delivery.ts'
+import type { Attachment, Claim, Commit, CommitReply } from '../../ports/task-store.ts'
 
 export type Counts = Partial<Record<TaskStatus, number>>
 
@@ -25,11 +26,16 @@ export interface TaskState {
   readonly trimmedTo: number
   readonly hasClaims: boolean
   readonly resultBytes: number
+  /** How many deliveries are pending. */
+  readonly owed: number
+  /** Absent while the task lives. */
+  readonly endedAt: number | undefined
 }
 
 export interface LedgerState {
   position: number
   place: number
+  /** Of the tasks that may be dropped. */
   finishedCount: number
   finishedBytes: number
   readonly counts: Counts
@@ -55,16 +61,39 @@ export interface GroupState {
   readonly livingNodes: ReadonlySet<string>
 }
 
-export interface PlacedEvent {
-  readonly event: StoredEvent
-  readonly taskId: string
-  readonly owner: string
+interface Places {
   readonly ownerPosition: number
   readonly position: number
 }
 
+export interface PlacedEvent extends Places {
+  readonly event: StoredEvent
+  readonly taskId: string
+  readonly owner: string
+}
+
+/** A new line of the log of a delivery. */
+export interface PlacedLine extends Places {
+  readonly line: DeliveryLine
+  readonly entry: OutboxEntry
+  readonly owner: string
+}
+
+/** A delivery in a new version, and where the first new line of its log was put. */
+export interface PlacedDelivery extends Places {
+  readonly entry: OutboxEntry
+  /** Where its log begins in the feed over all. */
+  readonly began: number
+}
+
+/** What is written of deliveries. */
+export interface DeliveryWrites {
+  readonly lines: PlacedLine[]
+  readonly outbox: PlacedDelivery[]
+}
+
 /** What is to be written; the new state of what was read is in `GroupState`. */
-export interface GroupWrites {
+export interface GroupWrites extends DeliveryWrites {
   readonly records: Map<string, StoredRecord>
   readonly events: PlacedEvent[]
   readonly trims: { readonly taskId: string; readonly after: number; readonly upTo: number }[]
@@ -72,7 +101,6 @@ export interface GroupWrites {
   readonly claims: Map<string, HeldClaim>
   /** Tasks whose claims are free now, but for those of kind `dedupe`. */
   readonly freed: Set<string>
-  readonly outbox: { readonly entry: OutboxEntry; readonly version: number; readonly place: number }[]
   readonly attachments: { readonly taskId: string; readonly attachment: Attachment }[]
 }
 
@@ -87,6 +115,7 @@ export function decideGroup(
     trims: [],
     claims: new Map(),
     freed: new Set(),
+    lines: [],
     outbox: [],
     attachments: [],
   }
@@ -141,6 +170,8 @@ function apply(
     trimmedTo: Math.max(trimmedTo, trimTo),
     hasClaims: known?.hasClaims === true || commit.claims.length > 0,
     resultBytes,
+    owed: (known?.owed ?? 0) + commit.outbox.filter(({ state: its }) => its === 'pending').length,
+    endedAt: isFinal ? (record.endedAt ?? 0) : undefined,
   }
   tasks.set(taskId, next)
   writes.records.set(taskId, record)
@@ -154,15 +185,47 @@ function apply(
   }
   if (trimTo > trimmedTo) writes.trims.push({ taskId, after: trimmedTo, upTo: trimTo })
   for (const claim of commit.claims) takeClaim(state, writes, digestOf(claim), { kind: claim.kind, taskId })
-  for (const [place, entry] of commit.outbox.entries()) writes.outbox.push({ entry, version: record.version, place })
+  for (const entry of commit.outbox) {
+    writes.outbox.push(placeDelivery({ ledger, owner, lines: writes.lines }, entry, record.owner))
+  }
   for (const attachment of commit.attachments) writes.attachments.push({ taskId, attachment })
 
-  if (isFinal && !wasFinal) {
-    ledger.finishedCount += 1
-    if (next.hasClaims) freeClaims(state, writes, taskId)
-  }
-  if (isFinal) ledger.finishedBytes += resultBytes - (wasFinal ? known.resultBytes : 0)
+  if (isFinal && !wasFinal && next.hasClaims) freeClaims(state, writes, taskId)
+  recountFinished(ledger, known, next)
   return committedAt(next)
+}
+
+/** Gives the new lines of a delivery their places, and says where its entry stands. */
+export function placeDelivery(
+  feeds: { readonly ledger: LedgerState; readonly owner: OwnerState; readonly lines: PlacedLine[] },
+  entry: OutboxEntry,
+  ownerId: string,
+  known: { readonly lines: number; readonly began: number } = { lines: 0, began: feeds.ledger.position + 1 },
+): PlacedDelivery {
+  const { ledger, owner, lines } = feeds
+  const places = { ownerPosition: owner.position + 1, position: ledger.position + 1 }
+  for (const line of entry.log.slice(known.lines)) {
+    owner.position += 1
+    ledger.position += 1
+    lines.push({ line, entry, owner: ownerId, ownerPosition: owner.position, position: ledger.position })
+  }
+  return { entry, began: known.began, ...places }
+}
+
+/** When a task ended that may be dropped. */
+export function evictableAt({ endedAt, owed }: TaskState): number | undefined {
+  return owed === 0 ? endedAt : undefined
+}
+
+export function recountFinished(ledger: LedgerState, before: TaskState | undefined, after: TaskState): void {
+  if (before !== undefined && evictableAt(before) !== undefined) {
+    ledger.finishedCount -= 1
+    ledger.finishedBytes -= before.resultBytes
+  }
+  if (evictableAt(after) !== undefined) {
+    ledger.finishedCount += 1
+    ledger.finishedBytes += after.resultBytes
+  }
 }
 
 function committedAt({ ownerPosition, position }: TaskState): CommitReply {

@@ -8,16 +8,8 @@
  */
 import { createHash } from 'node:crypto'
 import { sql } from 'kysely'
-import type { TaskStatus } from '../../../machines/vocabulary.ts'
 import type { Claim, Commit, CommitReply } from '../../ports/task-store.ts'
-import {
-  decideGroup,
-  type GroupState,
-  type GroupWrites,
-  type HeldClaim,
-  type LedgerState,
-  type TaskState,
-} from './commit-decision.ts'
+import { decideGroup, type GroupState, type GroupWrites, type HeldClaim, type LedgerState } from './commit-decision.ts'
 import {
   ATTACHMENTS,
   CLAIMS,
@@ -27,12 +19,14 @@ import {
   toAttachmentRows,
   toClaimRows,
   toEventRows,
+  toLineRows,
   toOutboxRows,
   toTaskRows,
 } from './group-rows.ts'
 import { fromKept, toKept } from './kept-text.ts'
 import { readOwners, writeLedger, writeOwners } from './ledger.ts'
 import type { Database, SqlDialect } from './sql-dialect.ts'
+import { readTasks } from './task-states.ts'
 import { withLedger } from './transaction.ts'
 
 export interface WrittenGroup {
@@ -45,7 +39,7 @@ export async function writeGroup(db: Database, dialect: SqlDialect, commits: rea
   return withLedger(db, dialect, async (trx, ledger) => {
     const state = await readState(trx, dialect, ledger, commits)
     const { replies, writes } = decideGroup(state, commits, digestOf)
-    const owners = [...new Set(writes.events.map(({ owner }) => owner))]
+    const owners = [...new Set([...writes.events, ...writes.lines].map(({ owner }) => owner))]
     if (writes.records.size > 0) await writeAll(trx, dialect, state, writes)
     if (owners.length > 0)
       await dialect.notify(
@@ -76,33 +70,6 @@ async function readState(
     claims: await readClaims(db, dialect, new Set(commits.flatMap(({ claims }) => claims.map(digestOf)))),
     livingNodes: await readLivingNodes(db, dialect, new Set(commits.flatMap(({ record: { node } }) => node ?? []))),
   }
-}
-
-async function readTasks(
-  db: Database,
-  dialect: SqlDialect,
-  taskIds: ReadonlySet<string>,
-): Promise<Map<string, TaskState>> {
-  const rows = await db
-    .selectFrom('tasks')
-    .select(['task_id', 'place', 'owner', 'status', 'version', 'epoch', 'commit_id', 'owner_position', 'position'])
-    .select(['trimmed_to', 'has_claims', 'result_bytes'])
-    .where('task_id', 'in', sql<string>`${dialect.setOf([...taskIds].map(toKept))}`)
-    .execute()
-  const toState = (row: (typeof rows)[number]): TaskState => ({
-    place: row.place,
-    owner: fromKept(row.owner),
-    status: row.status as TaskStatus,
-    version: row.version,
-    epoch: row.epoch,
-    commitId: fromKept(row.commit_id),
-    ownerPosition: row.owner_position,
-    position: row.position,
-    trimmedTo: row.trimmed_to,
-    hasClaims: row.has_claims === 1,
-    resultBytes: row.result_bytes,
-  })
-  return new Map(rows.map((row) => [fromKept(row.task_id), toState(row)]))
 }
 
 async function readClaims(
@@ -138,7 +105,7 @@ async function readLivingNodes(
 
 async function writeAll(db: Database, dialect: SqlDialect, state: GroupState, writes: GroupWrites): Promise<void> {
   await dialect.insertRows(db, TASKS, toTaskRows(state, writes))
-  await dialect.insertRows(db, EVENTS, toEventRows(state, writes))
+  await dialect.insertRows(db, EVENTS, [...toEventRows(state, writes), ...toLineRows(writes)])
   await trim(db, dialect, writes.trims)
   await freeClaims(db, dialect, writes.freed)
   await dialect.insertRows(db, CLAIMS, toClaimRows(writes))
@@ -155,7 +122,7 @@ async function trim(db: Database, dialect: SqlDialect, trims: GroupWrites['trims
   const source = dialect.rowsOf({ task_id: 'text', after: 'whole', up_to: 'whole' }, rows)
   // Joined this way round, each database looks the events up by their index.
   const trimmed = sql<number>`(select e.position from ${source} cross join ${dialect.nameOf('events')} as e
-    where e.task_id = r.task_id and e.seq > r.after and e.seq <= r.up_to and e.is_fresh = 1)`
+    where e.task_id = r.task_id and e.delivery_id = '' and e.seq > r.after and e.seq <= r.up_to and e.is_fresh = 1)`
   await db.deleteFrom('events').where('position', 'in', trimmed).execute()
 }
 

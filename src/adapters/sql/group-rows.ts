@@ -1,9 +1,13 @@
 /** What a group of commits writes, as rows. */
-import { isFinalStatus } from '../../../machines/vocabulary.ts'
 import { isFreshEventType } from '../../ports/task-event.ts'
-import type { OutboxEntry } from '../../ports/task-store.ts'
 import type { BulkInsert, Row } from './bulk-insert.ts'
-import { isTrimmedAtOnce, type GroupState, type GroupWrites } from './commit-decision.ts'
+import {
+  evictableAt,
+  isTrimmedAtOnce,
+  type DeliveryWrites,
+  type GroupState,
+  type GroupWrites,
+} from './commit-decision.ts'
 import { toKept, toKeptJson } from './kept-text.ts'
 
 export const TASKS: BulkInsert = {
@@ -27,7 +31,9 @@ export const TASKS: BulkInsert = {
     position: 'whole',
     trimmed_to: 'whole',
     has_claims: 'whole',
+    owed: 'whole',
     ended_at: 'whole',
+    evictable_at: 'whole',
     result_bytes: 'whole',
     record: 'text',
   },
@@ -45,7 +51,9 @@ export const TASKS: BulkInsert = {
       'position',
       'trimmed_to',
       'has_claims',
+      'owed',
       'ended_at',
+      'evictable_at',
       'result_bytes',
       'record',
     ],
@@ -59,6 +67,7 @@ export const EVENTS: BulkInsert = {
     owner: 'text',
     owner_position: 'whole',
     task_id: 'text',
+    delivery_id: 'text',
     seq: 'whole',
     epoch: 'whole',
     type: 'text',
@@ -79,12 +88,20 @@ export const OUTBOX: BulkInsert = {
   columns: {
     task_id: 'text',
     delivery_id: 'text',
+    owner: 'text',
     version: 'whole',
-    place: 'whole',
+    node: 'text',
+    open_state: 'text',
+    lines: 'whole',
+    began: 'whole',
+    owner_position: 'whole',
+    position: 'whole',
     json: 'text',
-    pending_id: 'text',
   },
-  onConflict: { key: ['task_id', 'delivery_id'], update: ['json', 'pending_id'] },
+  onConflict: {
+    key: ['task_id', 'delivery_id'],
+    update: ['version', 'node', 'open_state', 'lines', 'owner_position', 'position', 'json'],
+  },
 }
 
 export const ATTACHMENTS: BulkInsert = {
@@ -118,7 +135,9 @@ export function toTaskRows({ tasks }: GroupState, { records }: GroupWrites): rea
       position: task.position,
       trimmed_to: task.trimmedTo,
       has_claims: task.hasClaims ? 1 : 0,
-      ended_at: isFinalStatus(record.status) ? (record.endedAt ?? 0) : null,
+      owed: task.owed,
+      ended_at: task.endedAt ?? null,
+      evictable_at: evictableAt(task) ?? null,
       result_bytes: task.resultBytes,
       record: JSON.stringify(record),
     }
@@ -134,6 +153,7 @@ export function toEventRows({ tasks }: GroupState, { events }: GroupWrites): rea
       owner: toKept(owner),
       owner_position: ownerPosition,
       task_id: toKept(taskId),
+      delivery_id: '',
       seq: event.seq,
       epoch: event.epoch,
       type: event.type,
@@ -147,20 +167,38 @@ export function toClaimRows({ claims }: GroupWrites): readonly Row[] {
   return [...claims].map(([digest, { kind, taskId }]) => ({ digest, kind, task_id: toKept(taskId) }))
 }
 
-export function toOutboxRows({ outbox }: GroupWrites): readonly Row[] {
-  return outbox.map(({ entry, version, place }) => ({
-    task_id: toKept(entry.taskId),
-    delivery_id: toKept(entry.deliveryId),
-    version,
-    place,
-    json: JSON.stringify(entry),
-    pending_id: toPendingId(entry),
-  }))
+export function toLineRows({ lines }: DeliveryWrites): readonly Row[] {
+  return lines.map(
+    ({ line: { seq, type, at, data }, entry: { taskId, deliveryId, target, kind }, owner, ...places }) => ({
+      position: places.position,
+      owner: toKept(owner),
+      owner_position: places.ownerPosition,
+      task_id: toKept(taskId),
+      delivery_id: toKept(deliveryId),
+      seq,
+      epoch: 0,
+      type,
+      at,
+      is_fresh: 0,
+      json: JSON.stringify({ target, kind, data }),
+    }),
+  )
 }
 
-/** What the index of deliveries without an outcome has of one. */
-export function toPendingId({ deliveryId, state }: OutboxEntry): string | null {
-  return state === 'pending' ? toKept(deliveryId) : null
+export function toOutboxRows({ outbox }: DeliveryWrites): readonly Row[] {
+  return outbox.map(({ entry, began, ownerPosition, position }) => ({
+    task_id: toKept(entry.taskId),
+    delivery_id: toKept(entry.deliveryId),
+    owner: toKept(entry.owner),
+    version: entry.version,
+    node: keptOrNull(entry.node),
+    open_state: entry.state === 'pending' || entry.state === 'deadLettered' ? entry.state : null,
+    lines: entry.log.length,
+    began,
+    owner_position: ownerPosition,
+    position,
+    json: JSON.stringify(entry),
+  }))
 }
 
 export function toAttachmentRows({ attachments }: GroupWrites): readonly Row[] {

@@ -116,8 +116,8 @@ export function openingStore(parts: {
     claimedBy: (claim) => call(({ queries }) => queries.claimedBy(claim)),
     readAttachment: (taskId, kind) => call(({ queries }) => queries.readAttachment(taskId, kind)),
     readOutbox: (taskId) => call(({ queries }) => queries.readOutbox(taskId)),
-    readPending: (read) => call(({ queries }) => queries.readPending(read)),
-    settleDelivery: (entry) => call(({ queries }) => queries.settleDelivery(entry)),
+    listDeliveries: (query) => call(({ queries }) => queries.listDeliveries(query)),
+    putDelivery: (entry) => call((store) => store.putDelivery(entry)),
     prune: (limits) => call((store) => store.prune(limits)),
     close() {
       ending ??= end()

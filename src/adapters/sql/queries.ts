@@ -1,19 +1,19 @@
 /** What is read of tasks. Nothing here takes a lock, and nothing needs a transaction. */
 import { sql } from 'kysely'
+import type { DeliveryKind, OutboxEntry, StoredDeliveryEvent } from '../../ports/delivery.ts'
 import type { StoredEvent, TaskEventType } from '../../ports/task-event.ts'
 import type { StoredRecord } from '../../ports/task-record.ts'
 import type {
   AttachmentKind,
   Claim,
+  DeliveryQuery,
   FeedEntry,
   FeedPage,
   ListPage,
   ListQuery,
-  OutboxEntry,
 } from '../../ports/task-store.ts'
 import type { Counts } from './commit-decision.ts'
 import { digestOf } from './commit-writer.ts'
-import { toPendingId } from './group-rows.ts'
 import { fromKept, toKept } from './kept-text.ts'
 import { readLedger, readOwners } from './ledger.ts'
 import type { Database, SqlDialect } from './sql-dialect.ts'
@@ -27,14 +27,13 @@ export interface Queries {
     readonly taskId: string
     readonly afterSeq: number
     readonly limit: number
-  }): Promise<readonly FeedEntry[]>
+  }): Promise<readonly FeedEntry<StoredEvent>[]>
   readFeed(read: { readonly owner?: string; readonly after: number; readonly limit: number }): Promise<FeedPage>
   lastPosition(owner: string | undefined): Promise<number>
   claimedBy(claim: Claim): Promise<string | undefined>
   readAttachment(taskId: string, kind: AttachmentKind): Promise<string | undefined>
   readOutbox(taskId: string): Promise<readonly OutboxEntry[]>
-  readPending(read: { readonly after?: string; readonly limit: number }): Promise<readonly OutboxEntry[]>
-  settleDelivery(entry: OutboxEntry): Promise<void>
+  listDeliveries(query: DeliveryQuery): Promise<readonly OutboxEntry[]>
 }
 
 export function createQueries(db: Database, dialect: SqlDialect): Queries {
@@ -44,7 +43,10 @@ export function createQueries(db: Database, dialect: SqlDialect): Queries {
   }
 
   /** With the records as they are now. An event whose task was dropped in between is dropped, too. */
-  const toEntries = async (rows: readonly EventRow[]): Promise<readonly FeedEntry[]> => {
+  const toEntries = async <Event extends FeedEntry['event']>(
+    rows: readonly EventRow[],
+    toEvent: (row: EventRow) => Event,
+  ): Promise<readonly FeedEntry<Event>[]> => {
     if (rows.length === 0) return []
     const taskIds = [...new Set(rows.map(({ task_id }) => task_id))]
     const found = await db
@@ -91,11 +93,12 @@ export function createQueries(db: Database, dialect: SqlDialect): Queries {
         .selectFrom('events')
         .selectAll()
         .where('task_id', '=', toKept(taskId))
+        .where('delivery_id', '=', '')
         .where('seq', '>', afterSeq)
         .orderBy('seq')
         .limit(limit)
         .execute()
-      return toEntries(rows)
+      return toEntries(rows, toTaskEvent)
     },
 
     async readFeed({ owner, after, limit }) {
@@ -111,7 +114,7 @@ export function createQueries(db: Database, dialect: SqlDialect): Queries {
       const page = rows.slice(0, limit)
       const isLast = rows.length <= limit
       const upTo = isLast ? last : (page.at(-1)?.[column] ?? after)
-      return { entries: await toEntries(page), upTo, isLast }
+      return { entries: await toEntries(page, toFeedEvent), upTo, isLast }
     },
 
     lastPosition: async (owner) => (await countersOf(owner)).position,
@@ -140,28 +143,18 @@ export function createQueries(db: Database, dialect: SqlDialect): Queries {
         .selectFrom('outbox')
         .select('json')
         .where('task_id', '=', toKept(taskId))
-        .orderBy('version')
-        .orderBy('place')
+        .orderBy('began')
+        .orderBy('delivery_id')
         .execute()
       return rows.map(({ json }) => JSON.parse(json) as OutboxEntry)
     },
 
-    async readPending({ after, limit }) {
-      const pending = db.selectFrom('outbox').select('json').where('pending_id', 'is not', null)
-      const rows = await (after === undefined ? pending : pending.where('pending_id', '>', toKept(after)))
-        .orderBy('pending_id')
-        .limit(limit)
-        .execute()
+    async listDeliveries({ state, owner, after, limit }) {
+      let found = db.selectFrom('outbox').select('json').where('open_state', '=', state)
+      if (owner !== undefined) found = found.where('owner', '=', toKept(owner))
+      if (after !== undefined) found = found.where('delivery_id', '>', toKept(after))
+      const rows = await found.orderBy('delivery_id').limit(limit).execute()
       return rows.map(({ json }) => JSON.parse(json) as OutboxEntry)
-    },
-
-    async settleDelivery(entry) {
-      await db
-        .updateTable('outbox')
-        .set({ json: JSON.stringify(entry), pending_id: toPendingId(entry) })
-        .where('task_id', '=', toKept(entry.taskId))
-        .where('delivery_id', '=', toKept(entry.deliveryId))
-        .execute()
     },
   }
 }
@@ -177,6 +170,13 @@ const FILTERS = [
   ['node', 'node'],
 ] as const
 
-function toEvent({ seq, type, at, epoch, json }: EventRow): StoredEvent {
+function toTaskEvent({ seq, type, at, epoch, json }: EventRow): StoredEvent {
   return { seq, type: type as TaskEventType, at, epoch, data: JSON.parse(json) as StoredEvent['data'] }
+}
+
+function toFeedEvent(row: EventRow): StoredEvent | StoredDeliveryEvent {
+  if (row.delivery_id === '') return toTaskEvent(row)
+  const kept = JSON.parse(row.json) as { readonly target: string; readonly kind: DeliveryKind; readonly data: object }
+  const { seq, type, at, delivery_id } = row
+  return { seq, type, at, deliveryId: fromKept(delivery_id), ...kept } as StoredDeliveryEvent
 }

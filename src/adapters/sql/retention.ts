@@ -44,9 +44,9 @@ async function readOldest(db: Database, limit: number): Promise<readonly Finishe
   return db
     .selectFrom('tasks')
     .select(['task_id', 'owner', 'status', 'result_bytes'])
-    .select(sql<number>`ended_at`.as('ended_at'))
-    .where('ended_at', 'is not', null)
-    .orderBy('ended_at')
+    .select(sql<number>`evictable_at`.as('ended_at'))
+    .where('evictable_at', 'is not', null)
+    .orderBy('evictable_at')
     .orderBy('place')
     .limit(limit)
     .execute()

@@ -1,9 +1,11 @@
 /** A database that is open and up to date, as a store. */
 import { Kysely } from 'kysely'
-import { groupCommits } from '../../commit-groups.ts'
+import { groupCommits, groupWrites } from '../../commit-groups.ts'
 import type { StoreHint } from '../../ports/cluster-store.ts'
-import type { Commit, CommitReply, PruneReply } from '../../ports/task-store.ts'
+import type { OutboxEntry } from '../../ports/delivery.ts'
+import type { Commit, CommitReply, DeliveryReply, PruneReply } from '../../ports/task-store.ts'
 import { writeGroup } from './commit-writer.ts'
+import { writeDeliveries } from './delivery-writer.ts'
 import type { HintBoard } from './hint-board.ts'
 import { migrate } from './migrations.ts'
 import { createQueries, type Queries } from './queries.ts'
@@ -21,6 +23,7 @@ export interface SqlStore {
   readonly queries: Queries
   readonly cluster: SqlCluster
   commit(commit: Commit): Promise<CommitReply>
+  putDelivery(entry: OutboxEntry): Promise<DeliveryReply>
   prune(limits: Limits): Promise<PruneReply>
 }
 
@@ -37,6 +40,11 @@ export async function openSqlStore(dialect: SqlDialect, hints: HintBoard): Promi
     hints.tell(owners.map((owner) => ({ owner })))
     return replies
   }
+  const putAll = async (entries: readonly OutboxEntry[]): Promise<readonly DeliveryReply[]> => {
+    const { replies, owners } = await writeDeliveries(db, dialect, entries)
+    hints.tell(owners.map((owner) => ({ owner })))
+    return replies
+  }
   const tell = async (told: readonly StoreHint[]): Promise<void> => {
     hints.tell(told)
     await dialect.notify(db, told)
@@ -48,6 +56,7 @@ export async function openSqlStore(dialect: SqlDialect, hints: HintBoard): Promi
     queries: createQueries(db, dialect),
     cluster: createSqlCluster(db, dialect, tell),
     commit: groupCommits(writeAll, { maxCommits: MAX_COMMITS }),
+    putDelivery: groupWrites(putAll, { maxCommits: MAX_COMMITS }),
     prune: (limits) => prune(db, dialect, limits),
   }
 }

@@ -22,6 +22,7 @@ export interface LedgerRow {
   readonly position: number
   /** The last place that was given to a task. */
   readonly place: number
+  /** Of the tasks that may be dropped. */
   readonly finished_count: number
   readonly finished_bytes: number
   /** How many tasks have each status. */
@@ -58,8 +59,12 @@ export interface TaskRow {
   readonly trimmed_to: number
   /** 1: the task has claimed something. */
   readonly has_claims: number
+  /** How many deliveries are pending. */
+  readonly owed: number
   /** Null while the task lives. */
   readonly ended_at: number | null
+  /** When it ended; null while it may not be dropped, because it lives or owes a delivery. */
+  readonly evictable_at: number | null
   readonly result_bytes: number
   readonly record: string
 }
@@ -69,6 +74,9 @@ export interface EventRow {
   readonly owner: string
   readonly owner_position: number
   readonly task_id: string
+  /** Whose line it is; empty for the events of the task itself. */
+  readonly delivery_id: string
+  /** Of the task, or in the log of the delivery. */
   readonly seq: number
   readonly epoch: number
   readonly type: string
@@ -88,12 +96,19 @@ export interface ClaimRow {
 export interface OutboxRow {
   readonly task_id: string
   readonly delivery_id: string
-  /** The version of the commit that brought it, and its place in that commit. */
+  readonly owner: string
   readonly version: number
-  readonly place: number
+  readonly node: string | null
+  /** The state of a delivery that is pending or a dead letter. */
+  readonly open_state: string | null
+  /** How many lines its log has. */
+  readonly lines: number
+  /** Where its log begins in the feed over all: deliveries of a task are in the order of these. */
+  readonly began: number
+  /** Where the first new line of this version was put. */
+  readonly owner_position: number
+  readonly position: number
   readonly json: string
-  /** The delivery, as long as it has no outcome. */
-  readonly pending_id: string | null
 }
 
 export interface AttachmentRow {

@@ -64,6 +64,7 @@ const ERROR_TEXTS = {
   },
   input_invalid: { text: 'The input does not fit the tool, so nothing was started. Correct it and call again.' },
   target_invalid: { text: 'This target cannot be used, so nothing was changed. Tell the user, or use another one.' },
+  delivery_not_found: { text: 'There is nothing undelivered like that.' },
   not_allowed: { text: 'This is not possible for this task, so nothing was changed. Do not try it again.' },
   inbox_full: { text: 'Too many messages wait there to be read, so yours was not taken. Try again later.' },
   question_closed: {

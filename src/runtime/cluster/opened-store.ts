@@ -71,8 +71,8 @@ export function createOpenedStore(parts: {
     claimedBy: (claim) => once(() => inner.claimedBy(claim)),
     readAttachment: (taskId, kind) => once(() => inner.readAttachment(taskId, kind)),
     readOutbox: (taskId) => once(() => inner.readOutbox(taskId)),
-    readPending: (read) => once(() => inner.readPending(read)),
-    settleDelivery: (entry) => once(() => inner.settleDelivery(entry)),
+    listDeliveries: (query) => once(() => inner.listDeliveries(query)),
+    putDelivery: (entry) => once(() => inner.putDelivery(entry)),
     prune: (limits) => once(() => inner.prune(limits)),
     close: () => inner.close(),
   }

@@ -1,75 +1,45 @@
 /**
- * Results of ended tasks that a dead process had not delivered.
+ * Deliveries that a dead process had begun, or had yet to begin.
  *
- * 1. Whoever delivers them has taken the task over before, in one commit that names this node. Of several who try one does.
+ * 1. Whoever goes on with one has made it his own before, in one step of the store. Of several who try one does.
  * 2. They are sent with the ids they had. What was on its way when its process died may be sent twice.
+ * 3. What was shown while a task ran goes away once that task has ended. As long as it lives, it is for the process which
+ *    runs it.
  */
 import { isFinalStatus } from '../../../machines/vocabulary.ts'
-import type { StoredRecord } from '../../ports/task-record.ts'
-import type { OutboxEntry, TaskStore } from '../../ports/task-store.ts'
+import type { OutboxEntry } from '../../ports/delivery.ts'
+import type { TaskStore } from '../../ports/task-store.ts'
 
 const PAGE = 500
-const NONE: readonly never[] = Object.freeze([])
 
-/** Takes up what a node has left undelivered; without a node, what any process has that had the store for itself. */
+/** Takes up what a node has left; without a node, what any process has that had the store for itself. */
 export type DeliverOverdue = (node: string | undefined) => Promise<void>
 
 export function createDeliverOverdue(parts: {
   readonly store: TaskStore
-  readonly nodeId: () => string | undefined
-  readonly deliver: (record: StoredRecord, entries: readonly OutboxEntry[]) => void
+  /** Makes a delivery this process's, and sends it. */
+  readonly goOnWith: (entry: OutboxEntry) => Promise<void>
 }): DeliverOverdue {
   const { store } = parts
 
-  /** The record, once it is this node's; nothing when another one was faster. */
-  const takeOver = async (record: StoredRecord): Promise<StoredRecord | undefined> => {
-    const { node: _node, ...rest } = record
-    const node = parts.nodeId()
-    if (node === undefined) return record
-    const next: StoredRecord = Object.freeze({ ...rest, version: record.version + 1, node })
-    const reply = await store.commit({
-      id: `${record.taskId}:overdue:${next.version}:${node}`,
-      expect: { version: record.version, epoch: record.epoch },
-      record: next,
-      events: NONE,
-      trimTo: 0,
-      outbox: NONE,
-      claims: NONE,
-      attachments: NONE,
-    })
-    return reply.kind === 'committed' ? next : undefined
-  }
-
-  const deliverOf = async (
-    taskId: string,
-    entries: readonly OutboxEntry[],
-    node: string | undefined,
-  ): Promise<void> => {
-    const record = await store.read(taskId)
-    if (record === undefined || !isFinalStatus(record.status) || record.node !== node) return
-    const taken = await takeOver(record)
-    if (taken !== undefined) parts.deliver(taken, entries)
-  }
-
-  /** Whole tasks: their deliveries may lie far apart. */
-  const readAll = async (): Promise<ReadonlyMap<string, readonly OutboxEntry[]>> => {
-    const byTask = new Map<string, OutboxEntry[]>()
-    for (let after: string | undefined; ;) {
-      const page: readonly OutboxEntry[] = await store.readPending({
-        limit: PAGE,
-        ...(after === undefined ? {} : { after }),
-      })
-      for (const entry of page) {
-        const known = byTask.get(entry.taskId)
-        if (known === undefined) byTask.set(entry.taskId, [entry])
-        else known.push(entry)
-      }
-      if (page.length < PAGE) return byTask
-      after = page.at(-1)?.deliveryId
-    }
+  const takeUp = async (entry: OutboxEntry): Promise<void> => {
+    const record = await store.read(entry.taskId)
+    if (record !== undefined && isFinalStatus(record.status)) await parts.goOnWith(entry)
   }
 
   return async (node) => {
-    for (const [taskId, entries] of await readAll()) await deliverOf(taskId, entries, node)
+    const overdue: OutboxEntry[] = []
+    for (let after: string | undefined; ;) {
+      const page: readonly OutboxEntry[] = await store.listDeliveries({
+        state: 'pending',
+        limit: PAGE,
+        ...(after === undefined ? {} : { after }),
+      })
+      for (const entry of page) if (entry.node === node) overdue.push(entry)
+      if (page.length < PAGE) break
+      after = page.at(-1)?.deliveryId
+    }
+    // In the order in which they were asked for, as far as the clocks of their processes agree.
+    for (const entry of overdue.toSorted((a, b) => a.requestedAt - b.requestedAt)) await takeUp(entry)
   }
 }

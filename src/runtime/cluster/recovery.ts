@@ -8,11 +8,12 @@
  */
 import { decideRecovery, type RecoveryDecision } from '../../../machines/policies/recovery.ts'
 import { isFinalStatus, LIVE_STATUSES, type StopCause, type TaskFailure } from '../../../machines/vocabulary.ts'
+import { requestDelivery } from '../../delivery/entries.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { IdSource } from '../../ports/id-source.ts'
 import type { StoredEvent, TaskEventData } from '../../ports/task-event.ts'
 import type { OpenQuestion, StoredRecord } from '../../ports/task-record.ts'
-import type { Commit, OutboxEntry, TaskStore } from '../../ports/task-store.ts'
+import type { Commit, TaskStore } from '../../ports/task-store.ts'
 import type { Counters } from '../counters.ts'
 import type { Journal } from '../journal.ts'
 import type { TaskSpec } from '../live-task.ts'
@@ -138,14 +139,17 @@ export function createRecovery(parts: {
         ? { type: 'task.cancelled', data: { durationMs, stopCause: cause } }
         : { type: 'task.failed', data: { durationMs, failure } }),
     } as StoredEvent
-    const outbox = record.targets.map((target): OutboxEntry => ({
-      deliveryId: parts.createId(),
-      taskId: record.taskId,
-      owner: record.owner,
-      target,
-      requestedAt: endedAt,
-      state: 'pending',
-    }))
+    const outbox = record.targets.map((target) =>
+      requestDelivery({
+        deliveryId: parts.createId(),
+        taskId: record.taskId,
+        owner: record.owner,
+        target,
+        kind: 'end',
+        node: record.node,
+        at: endedAt,
+      }),
+    )
     if (await write(orphan, record, { events: [event], outbox })) counters.closedOrphans += 1
     return 'done'
   }

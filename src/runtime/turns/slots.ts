@@ -14,7 +14,7 @@
 import type { AdmissionLimits } from '../../../machines/policies/admission.ts'
 import type { Clock } from '../../ports/clock.ts'
 import { inItsContext } from '../ambient.ts'
-import { createFairQueue } from './fair-queue.ts'
+import { createFairQueue } from '../../fair-queue.ts'
 import type { LiveTask, Place } from '../live-task.ts'
 import { createSlices } from '../slices.ts'
 

@@ -38,7 +38,7 @@ test('what a process had not delivered when it was lost is delivered by another 
       .toSorted(),
   ).toEqual(ids.toSorted())
   expect((await b.ann.deliveries(taskId)).map(({ state }) => state)).toEqual(['delivered', 'delivered'])
-  expect(await store.readPending({ limit: 10 })).toEqual([])
+  expect(await store.listDeliveries({ state: 'pending', limit: 10 })).toEqual([])
   expect(await c.ann.get(taskId)).toMatchObject({ status: 'completed' })
 })
 
@@ -99,5 +99,5 @@ test('with a store for one process, what is owed is delivered when it is opened 
   await clock.advance(10)
   expect(sent.map((line) => line.split(' ')[0])).toEqual(['before', 'after'])
   expect(new Set(sent.map((line) => line.split(' ')[1])).size).toBe(1)
-  expect(await inner.readPending({ limit: 10 })).toEqual([])
+  expect(await inner.listDeliveries({ state: 'pending', limit: 10 })).toEqual([])
 })

@@ -1,12 +1,14 @@
 /** `docs/statecharts.md` and the drawings beside it, made from the charts themselves. */
 import { renderMermaidSVG } from 'beautiful-mermaid'
 import type { AnyStateMachine } from 'xstate'
+import { deliveryMachine } from '../../../machines/delivery.machine.ts'
 import { supervisorMachine } from '../../../machines/supervisor.machine.ts'
 import { taskMachine } from '../../../machines/task.machine.ts'
 import { findParallelState, toFinals, toRegions, type Region, type Step } from './chart-steps.ts'
 
 const CHARTS: readonly { readonly title: string; readonly file: string; readonly machine: AnyStateMachine }[] = [
   { title: 'The task', file: 'machines/task.machine.ts', machine: taskMachine },
+  { title: 'A delivery', file: 'machines/delivery.machine.ts', machine: deliveryMachine },
   { title: 'The supervisor', file: 'machines/supervisor.machine.ts', machine: supervisorMachine },
 ]
 

@@ -4,11 +4,11 @@
  * 1. What a commit is judged by is read before anything of it is written, and the first write is one that Redis refuses
  *    when it is out of memory. So a commit is written whole or not at all, as long as nobody else writes these keys.
  * 2. One commit that cannot be written, because a key of its task is not what it should be, fails alone.
- * 3. No JSON is parsed on the way, but for the claims of a task that has any.
+ * 3. No JSON is parsed on the way, but for the claims of a task that has any, and for one that owes a delivery after its end.
  * 4. What many commits change, counters and indexes, is written once for the group, at its end.
  *
  * The events of a commit are one entry of each feed, at the place of the first of them: its task, the number of that event,
- * and how many there are. Each event says where that entry is.
+ * and how many there are. Each event says where that entry is. The lines of each delivery that begins are another entry.
  *
  * ARGV: base, incarnation, TTL of what has ended in ms, channel, hint, number of commits; then each commit as
  * `commit-arguments.ts` puts it there, in the order in which it is read here.
@@ -16,6 +16,7 @@
  * Reply: `{'reset'}` when the log is another one by now, else for each commit `{'committed', owner position, position}`,
  * `{'stale'}`, `{'claimed', number of the claim, task}` or `{'failed', message}`.
  */
+import { DELIVERY_FUNCTIONS } from './delivery-scripts.ts'
 import { createScript } from './script.ts'
 
 export const COMMIT_SCRIPT = createScript(`
@@ -28,8 +29,7 @@ local HEAD = 21
 local FINAL = {completed = true, failed = true, cancelled = true}
 local TASK, EVENTS, OUTBOX = base .. 'task:', base .. 'events:', base .. 'outbox:'
 local FEED, FEED_OF, CLAIMS, CLAIMS_OF = base .. 'feed', base .. 'feedOf:', base .. 'claims', base .. 'claimsOf'
--- Deliveries without an outcome: the delivery and its task, in the order of their texts.
-local PENDING = base .. 'pending'
+${DELIVERY_FUNCTIONS}
 
 local counters = call('HMGET', base .. 'counters', 'position', 'place', 'finishedBytes')
 local position = tonumber(counters[1] or 0)
@@ -38,7 +38,7 @@ local finishedBytes = tonumber(counters[3] or 0)
 local written, told = false, false
 local at
 
--- What is written at the end: the score of each member of an index, or false where it has to go; changes of counts; fields.
+-- What is written at the end: the score of each member of an index, or false where it has to go; changes of counts; tombstones.
 local indexes, counts, ended, ownerLast, alive = {}, {}, {}, {}, {}
 
 local function index(name, id, score)
@@ -54,6 +54,10 @@ end
 local function count(owner, status, by)
   countIn('counts', status, by)
   countIn('countsOf:' .. owner, status, by)
+end
+
+local function bytesOf(id)
+  return cjson.decode(ended[id] or call('HGET', base .. 'ended', id))[3]
 end
 
 local function lastOf(owner)
@@ -125,7 +129,7 @@ local function apply(id, owner, commitId, expectVersion, expectEpoch, version, e
   local known = {}
   if expectVersion ~= '0' or call('EXISTS', task) == 1 then
     known = safely('HMGET', task, 'version', 'epoch', 'commit', 'status', 'node', 'ownerPosition', 'position', 'place',
-      'trimmed', 'has')
+      'trimmed', 'has', 'owed')
     if known.err then return {'stale'} end
   end
   if known[3] == commitId then return {'committed', known[6], known[7]} end
@@ -136,7 +140,7 @@ local function apply(id, owner, commitId, expectVersion, expectEpoch, version, e
 
   local eventsAt = at + HEAD
   local outboxAt = eventsAt + eventCount * 3
-  local claimsAt = outboxAt + outboxCount * 2
+  local claimsAt = outboxAt + outboxCount * 5
   local attachmentsAt = claimsAt + claimCount
   local fieldsAt = attachmentsAt + attachmentCount * 2
   local indexesAt = fieldsAt + fieldCount * 2
@@ -183,10 +187,7 @@ local function apply(id, owner, commitId, expectVersion, expectEpoch, version, e
   if claimCount ~= '0' then takeClaims(id, claimsAt, attachmentsAt - 1) end
   if isFinal and not wasFinal then
     if not isNew then index('liveOf:' .. owner, id, false) end
-    index('finished', id, endedAt)
-    ended[#ended + 1] = id
-    ended[#ended + 1] = tombstone
-    finishedBytes = finishedBytes + bytes
+    ended[id] = tombstone
     if string.find(has, 'c') then freeClaims(id) end
   end
 
@@ -211,15 +212,36 @@ local function apply(id, owner, commitId, expectVersion, expectEpoch, version, e
     trim(id, owner, trimmed + 1, trimTo)
     call('HSET', task, 'trimmed', trimTo)
   end
-  for n = outboxAt, claimsAt - 2, 2 do
-    call('HSET', OUTBOX .. id, ARGV[n], call('HLEN', OUTBOX .. id) .. ' ' .. ARGV[n + 1])
-    if string.find(ARGV[n + 1], '"state":"pending"', 1, true) then call('ZADD', PENDING, 0, ARGV[n] .. ' ' .. id) end
+  local owed = tonumber(known[11] or 0)
+  local owes = owed
+  if outboxCount ~= '0' then
+    for n = outboxAt, claimsAt - 5, 5 do
+      local added = keepDelivery(id, owner, ARGV[n], nil, '1', ARGV[n + 1], tonumber(ARGV[n + 2]), ARGV[n + 3], ARGV[n + 4],
+        lastOf(owner), position)
+      if added > 0 then
+        ownerLast[owner] = lastOf(owner) + added
+        position = position + added
+        told = true
+      end
+      if ARGV[n + 1] == 'pending' then owes = owes + 1 end
+    end
+    call('HSET', task, 'owed', owes)
   end
   for n = attachmentsAt, fieldsAt - 2, 2 do call('HSET', task, 'attached:' .. ARGV[n], ARGV[n + 1]) end
-  if isFinal then
+  if isFinal and owes == 0 then
+    if not wasFinal then
+      index('finished', id, endedAt)
+      finishedBytes = finishedBytes + bytes
+    end
     call('PEXPIRE', task, ttl)
     call('PEXPIRE', log, ttl)
     if string.find(has, 'o') then call('PEXPIRE', OUTBOX .. id, ttl) end
+  elseif wasFinal and owed == 0 then
+    index('finished', id, false)
+    finishedBytes = finishedBytes - bytesOf(id)
+    call('PERSIST', task)
+    call('PERSIST', log)
+    call('PERSIST', OUTBOX .. id)
   end
   return {'committed', ofOwner, ofAll}
 end
@@ -246,7 +268,12 @@ if written then
     lasts[#lasts + 1] = last
   end
   call('HSET', base .. 'last', unpack(lasts))
-  if #ended > 0 then call('HSET', base .. 'ended', unpack(ended)) end
+  local tombstones = {}
+  for id, tombstone in pairs(ended) do
+    tombstones[#tombstones + 1] = id
+    tombstones[#tombstones + 1] = tombstone
+  end
+  if #tombstones > 0 then call('HSET', base .. 'ended', unpack(tombstones)) end
   for name, members in pairs(indexes) do
     local adds, removes = {}, {}
     for id, score in pairs(members) do

@@ -61,13 +61,14 @@ return found
 `)
 
 /**
- * An entry of a feed stands for the events of one commit, at the place of the first. What of it was trimmed is left out; one
- * of which nothing is left, goes.
+ * An entry of a feed stands for the events of one commit, or for lines of one delivery, at the place of the first. What of it
+ * was trimmed is left out; one of which nothing is left, goes.
  *
  * ARGV: base, owner or nothing, place to go on after, limit, bytes.
  *
  * Reply: up to which place the page goes, whether the feed ended there, tasks and their JSON, then for each event the number
- * of its task in that list, its own number, its JSON and its places with the owner and overall.
+ * of its task in that list, its own number, its JSON and its places with the owner and overall; then JSON of deliveries. The
+ * line of a delivery has a number in that list, behind a \`#\`, instead of JSON.
  */
 export const FEED_SCRIPT = createScript(`
 local base, owner, after, limit, bytes = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
@@ -84,7 +85,7 @@ end
 local first = redis.call('XREVRANGE', feed, string.format('%.0f-0', after), '-', 'COUNT', 1)[1]
 local from = first and first[1] or string.format('%.0f-0', after + 1)
 local entries = redis.call('XRANGE', feed, from, '+', 'COUNT', limit + 2)
-local tasks, events, numbers = {}, {}, {}
+local tasks, events, deliveries, numbers, texts = {}, {}, {}, {}, {}
 local upTo, isLast, count = tonumber(last or 0), #entries < limit + 2 and 1 or 0, 0
 if isLast == 0 then upTo = after end
 
@@ -102,24 +103,47 @@ local function numberOf(id)
   return numbers[id]
 end
 
+-- Lines of a delivery as the events of a task are kept: number, text and the places of the first.
+local function linesOf(id, delivery, seq, n, ofOwner, ofAll)
+  local name = delivery .. '\\n' .. id
+  if texts[name] == nil then
+    local kept = redis.pcall('HGET', base .. 'outbox:' .. id, delivery)
+    texts[name] = false
+    if type(kept) == 'string' then
+      deliveries[#deliveries + 1] = string.match(kept, '^[^\\n]*\\n(.*)$')
+      texts[name] = '#' .. #deliveries
+      bytes = bytes - #kept
+    end
+  end
+  local lines = {}
+  if texts[name] then
+    for at = seq, seq + n - 1 do lines[#lines + 1] = {at .. '-0', {'e', texts[name], 'o', ofOwner, 'g', ofAll, 's', seq}} end
+  end
+  return lines
+end
+
 for _, entry in ipairs(entries) do
-  local place, id, seq, n = tonumber(string.match(entry[1], '^%d+')), entry[2][2], entry[2][4], entry[2][6]
-  local kept = redis.pcall('XRANGE', base .. 'events:' .. id, seq .. '-0', (seq + n - 1) .. '-0')
+  local fields = entry[2]
+  local place, id, seq, n = tonumber(string.match(entry[1], '^%d+')), fields[2], fields[4], fields[6]
+  local kept
+  if fields[#fields - 1] ~= 'd' then kept = redis.pcall('XRANGE', base .. 'events:' .. id, seq .. '-0', (seq + n - 1) .. '-0')
+  elseif owner == '' then kept = linesOf(id, fields[#fields], seq, n, fields[8], place)
+  else kept = linesOf(id, fields[#fields], seq, n, place, fields[8]) end
   if #kept == 0 and not kept.err then
     redis.call('XDEL', feed, entry[1])
     -- The feed of an owner is how the other one is found.
-    if owner ~= '' then redis.call('XDEL', base .. 'feed', entry[2][8] .. '-0') end
+    if owner ~= '' then redis.call('XDEL', base .. 'feed', fields[8] .. '-0') end
   end
   for _, event in ipairs(kept) do
-    local fields, ownSeq = event[2], string.match(event[1], '^%d+')
-    local offset = ownSeq - fields[8]
+    local own, ownSeq = event[2], string.match(event[1], '^%d+')
+    local offset = ownSeq - own[8]
     local number = place + offset > after and numberOf(id)
     if number then
-      if count == limit or bytes < 0 then return {tostring(upTo), 0, tasks, events} end
+      if count == limit or bytes < 0 then return {tostring(upTo), 0, tasks, events, deliveries} end
       upTo = place + offset
       count = count + 1
-      bytes = bytes - #fields[2]
-      for _, value in ipairs({number, ownSeq, fields[2], tostring(fields[4] + offset), tostring(fields[6] + offset)}) do
+      bytes = bytes - #own[2]
+      for _, value in ipairs({number, ownSeq, own[2], tostring(own[4] + offset), tostring(own[6] + offset)}) do
         events[#events + 1] = value
       end
     end
@@ -127,5 +151,5 @@ for _, entry in ipairs(entries) do
   if isLast == 0 and place + n - 1 > after then upTo = place + n - 1 end
 end
 if isLast == 1 then upTo = tonumber(last or 0) end
-return {tostring(upTo), isLast, tasks, events}
+return {tostring(upTo), isLast, tasks, events, deliveries}
 `)

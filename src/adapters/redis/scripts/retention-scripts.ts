@@ -1,4 +1,5 @@
-/** Scripts that drop what has ended, and the one that settles a delivery. */
+/** Scripts that drop what has ended. */
+import { DELIVERY_FUNCTIONS } from './delivery-scripts.ts'
 import { createScript } from './script.ts'
 
 /** ARGV: base, number of tasks. Reply: how many have ended, the bytes of their results, then task, end and tombstone. */
@@ -18,19 +19,19 @@ return found
 `)
 
 /**
- * Drops ended tasks with all that is kept of them. The tombstone of a task says where it stands, also when its record has
- * expired. Reply: how many were there.
+ * Drops ended tasks with all that is kept of them, but for one that owes a delivery by now. The tombstone of a task says where
+ * it stands, also when its record has expired. Reply: how many were there.
  *
  * ARGV: base, tasks.
  */
 export const EVICT_SCRIPT = createScript(`
 local base, call = ARGV[1], redis.call
-
+${DELIVERY_FUNCTIONS}
 local function dropAll(key, ids)
   for first = 1, #ids, 1000 do call('XDEL', key, unpack(ids, first, math.min(first + 999, #ids))) end
 end
 
--- Where the events of expired tasks stand is known to the feed of their owner alone.
+-- Where the events and lines of expired tasks stand is known to the feed of their owner alone.
 local function sweepFeed(owner, expired)
   local feedOf, from = base .. 'feedOf:' .. owner, '-'
   while true do
@@ -49,23 +50,18 @@ local function sweepFeed(owner, expired)
   end
 end
 
--- Tasks that had no delivery, or whose deliveries have expired: then what is pending of them is found by looking.
-local silent = {}
 local evicted, owners = 0, {}
 for n = 2, #ARGV do
   local id = ARGV[n]
   local tombstone = call('HGET', base .. 'ended', id)
-  call('ZREM', base .. 'finished', id)
-  if tombstone then
+  if call('ZREM', base .. 'finished', id) == 1 and tombstone then
     local told = cjson.decode(tombstone)
     local owner, status = told[1], told[2]
     owners[owner] = owners[owner] or {}
+    local ofOwner, ofAll, isExpired = {}, {}, false
     local events = redis.pcall('XRANGE', base .. 'events:' .. id, '-', '+')
-    if events.err or #events == 0 then
-      owners[owner][id] = true
-      owners[owner][1] = true
+    if events.err or #events == 0 then isExpired = true
     else
-      local ofOwner, ofAll = {}, {}
       for _, entry in ipairs(events) do
         local place = entry[2][4] .. '-0'
         -- Events of one commit share an entry.
@@ -74,8 +70,22 @@ for n = 2, #ARGV do
           ofAll[#ofAll + 1] = entry[2][6] .. '-0'
         end
       end
-      dropAll(base .. 'feedOf:' .. owner, ofOwner)
-      dropAll(base .. 'feed', ofAll)
+    end
+    for delivery in string.gmatch(call('HGET', base .. 'deliveriesOf', id) or '', '[^\\n]+') do
+      local kept = deliveryOf(id, delivery)
+      for _, state in ipairs({'pending', 'deadLettered'}) do setOpen('ZREM', state, owner, id, delivery) end
+      if not kept then isExpired = true end
+      for own, place in string.gmatch(kept and kept.places or '', '(%d+):(%d+)') do
+        ofOwner[#ofOwner + 1] = own .. '-0'
+        ofAll[#ofAll + 1] = place .. '-0'
+      end
+    end
+    call('HDEL', base .. 'deliveriesOf', id)
+    dropAll(base .. 'feedOf:' .. owner, ofOwner)
+    dropAll(base .. 'feed', ofAll)
+    if isExpired then
+      owners[owner][id] = true
+      owners[owner][1] = true
     end
     local held = call('HGET', base .. 'claimsOf', id)
     if held then
@@ -86,10 +96,7 @@ for n = 2, #ARGV do
     end
     call('ZREM', base .. 'tasks', id)
     call('ZREM', base .. 'tasksOf:' .. owner, id)
-    for index = 4, #told do call('ZREM', base .. told[index], id) end
-    local deliveries = call('HKEYS', base .. 'outbox:' .. id)
-    for _, delivery in ipairs(deliveries) do call('ZREM', base .. 'pending', delivery .. ' ' .. id) end
-    if #deliveries == 0 then silent[id] = true end
+    for index = 5, #told do call('ZREM', base .. told[index], id) end
     call('UNLINK', base .. 'task:' .. id, base .. 'events:' .. id, base .. 'outbox:' .. id)
     call('HDEL', base .. 'ended', id)
     call('HINCRBY', base .. 'counters', 'finishedBytes', 0 - told[3])
@@ -98,9 +105,6 @@ for n = 2, #ARGV do
     evicted = evicted + 1
   end
 end
-for _, member in ipairs(call('ZRANGE', base .. 'pending', 0, -1)) do
-  if silent[string.match(member, ' (%S+)$')] then call('ZREM', base .. 'pending', member) end
-end
 for owner, expired in pairs(owners) do
   if expired[1] then sweepFeed(owner, expired) end
   if call('XLEN', base .. 'feedOf:' .. owner) == 0 then call('DEL', base .. 'feedOf:' .. owner) end
@@ -108,38 +112,4 @@ for owner, expired in pairs(owners) do
 end
 if call('XLEN', base .. 'feed') == 0 then call('DEL', base .. 'feed') end
 return evicted
-`)
-
-/** ARGV: base, task, delivery, JSON, whether it still has no outcome. */
-export const SETTLE_SCRIPT = createScript(`
-local outbox, pending = ARGV[1] .. 'outbox:' .. ARGV[2], ARGV[1] .. 'pending'
-local known = redis.call('HGET', outbox, ARGV[3])
-if ARGV[5] == '0' or not known then redis.call('ZREM', pending, ARGV[3] .. ' ' .. ARGV[2]) end
-if not known then return 0 end
-if ARGV[5] == '1' then redis.call('ZADD', pending, 0, ARGV[3] .. ' ' .. ARGV[2]) end
-redis.call('HSET', outbox, ARGV[3], string.match(known, '^%d+') .. ' ' .. ARGV[4])
-return 1
-`)
-
-/**
- * Deliveries without an outcome. One whose task has expired is taken out on the way.
- *
- * ARGV: base, delivery to go on after or nothing, limit. Reply: JSON of each.
- */
-export const PENDING_SCRIPT = createScript(`
-local base, call = ARGV[1], redis.call
-local from = ARGV[2] == '' and '-' or '(' .. ARGV[2] .. ' \\255'
-local found = {}
-while #found < tonumber(ARGV[3]) do
-  local members = call('ZRANGEBYLEX', base .. 'pending', from, '+', 'LIMIT', 0, ARGV[3])
-  for _, member in ipairs(members) do
-    local delivery, task = string.match(member, '^(%S+) (%S+)$')
-    local kept = call('HGET', base .. 'outbox:' .. task, delivery)
-    if kept and #found < tonumber(ARGV[3]) then found[#found + 1] = string.match(kept, '^%d+ (.*)$')
-    elseif not kept then call('ZREM', base .. 'pending', member) end
-  end
-  if #members < tonumber(ARGV[3]) then break end
-  from = '(' .. members[#members]
-end
-return found
 `)

@@ -1,0 +1,36 @@
+/** The messages of a delivery, made from what is kept of its task. */
+import { toTaskRecord } from '../events/task-event-view.ts'
+import type { Logger } from '../ports/logger.ts'
+import type { StoredRecord } from '../ports/task-record.ts'
+import type { TaskStore } from '../ports/task-store.ts'
+import type { DeliveryParts } from './delivery-actor.ts'
+import type { NoticeSettings } from './notice-settings.ts'
+import { toMessages, type EndNotice, type Notice } from './notices.ts'
+
+export function createRender(parts: {
+  readonly notices: NoticeSettings
+  readonly store: Pick<TaskStore, 'durability'>
+  readonly logger: Logger
+}): DeliveryParts['render'] {
+  const { notices, store, logger } = parts
+
+  const toEnd = (stored: StoredRecord): EndNotice => ({
+    kind: 'end',
+    record: toTaskRecord(stored, store.durability),
+    ...(stored.resultJson === undefined ? {} : { value: JSON.parse(stored.resultJson) as unknown }),
+    ...(stored.isSpilled === true ? { isSpilled: true } : {}),
+  })
+
+  const toNotice = (isStart: boolean, first: StoredRecord, others: readonly StoredRecord[]): Notice => {
+    if (isStart) return { kind: 'start', record: toTaskRecord(first, store.durability) }
+    return others.length === 0 ? toEnd(first) : { kind: 'digest', ends: [first, ...others].map(toEnd) }
+  }
+
+  return ({ kind, taskId, target }, first, others, channel) => {
+    const { texts, templateError } = toMessages(toNotice(kind === 'start', first, others), notices, channel.limits)
+    if (templateError !== undefined) {
+      logger.error({ taskId, target, error: templateError }, 'a template of notices failed; the built-in text is sent')
+    }
+    return texts
+  }
+}
