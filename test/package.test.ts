@@ -41,6 +41,7 @@ import { memoise, taskMachine, type TaskStatus } from 'outlive/machines'
 import { controlTools, ticketText, type ControlTool } from 'outlive/tools'
 import { postgresStore } from 'outlive/postgres'
 import { sqliteStore, type SqliteDatabase } from 'outlive/sqlite'
+import type { WebhookChannelOptions } from 'outlive/channels/webhook'
 import { createActor } from 'xstate'
 
 const tasks = createTaskSupervisor({ inlineMs: 1_000 })
@@ -63,7 +64,8 @@ const kept: readonly string[] = await file.open()
 await file.close()
 const server = postgresStore({ url: 'postgres://localhost/tasks' }).durability
 const database: SqliteDatabase | undefined = undefined
-console.log(JSON.stringify({ kept, server, database, outcome, value, status, seen: seen.slice(0, 3), missing, state: actor.getSnapshot().value, ticket, control: control?.split('\\n') }))
+const webhooks: WebhookChannelOptions | undefined = undefined
+console.log(JSON.stringify({ kept, server, database, webhooks, outcome, value, status, seen: seen.slice(0, 3), missing, state: actor.getSnapshot().value, ticket, control: control?.split('\\n') }))
 `
 
 /** Runs a program to its end. When it fails, what it said is the error. */
@@ -243,6 +245,34 @@ test('a store whose packages are not installed names them', async () => {
     'This store needs the package libsql: npm install libsql',
     'This store needs the package pg: npm install pg',
   ])
+})
+
+test('the webhook channel loads no package until one is made, and names what is not installed', async () => {
+  const { packages, files } = await packagesLoadedBy("await import('outlive/channels/webhook')")
+  expect(packages).toEqual(['outlive'])
+  expect(files.filter((file) => /src\/(task-supervisor|session|events|delivery|runtime|testing)/.test(file))).toEqual(
+    [],
+  )
+  const code = `
+    import { webhookChannel } from 'outlive/channels/webhook'
+    const secret = 'whsec_' + Buffer.alloc(32).toString('base64')
+    try {
+      webhookChannel({ anyUrl: { secret } })
+      console.log(JSON.stringify('made'))
+    } catch (error) {
+      console.log(JSON.stringify([error.name, error.message]))
+    }
+  `
+  const away = mkdtempSync(join(tmpdir(), 'outlive-package-'))
+  onTestFinished(() => rmSync(away, { recursive: true, force: true }))
+  cpSync(installed, join(away, 'node_modules/outlive'), { recursive: true })
+  const said = async (): Promise<unknown> =>
+    JSON.parse((await run(process.execPath, ['--input-type=module', '--eval', code], { cwd: away })).stdout)
+  for (const npm of ['ipaddr.js', 'standardwebhooks']) {
+    expect(await said()).toEqual(['TypeError', `The webhook channel needs the package ${npm}: npm install ${npm}`])
+    symlinkSync(join(REPOSITORY, 'node_modules', npm), join(away, 'node_modules', npm))
+  }
+  expect(await said()).toBe('made')
 })
 
 test.each(['sqlite', 'postgres'])('importing `outlive/%s` loads no package', async (name) => {

@@ -3,6 +3,7 @@ import * as machines from 'outlive/machines'
 import * as postgres from 'outlive/postgres'
 import * as sqlite from 'outlive/sqlite'
 import * as testing from 'outlive/testing'
+import * as webhook from 'outlive/channels/webhook'
 import * as redis from 'outlive/redis'
 import * as tools from 'outlive/tools'
 import * as outlive from 'outlive'
@@ -25,6 +26,7 @@ const DOORS: Readonly<Record<string, Door>> = {
     file: 'src/index.ts',
     module: outlive,
     values: [
+      'ChannelError',
       'ERROR_CODES',
       'ORDER_KEPT_MS',
       'ParentStoppingError',
@@ -37,6 +39,7 @@ const DOORS: Readonly<Record<string, Door>> = {
       'WaitTimeoutError',
       'approval',
       'callbackChannel',
+      'consoleChannel',
       'createTaskSupervisor',
       'currentTask',
       'defineTool',
@@ -63,7 +66,11 @@ const DOORS: Readonly<Record<string, Door>> = {
       'CancelOptions',
       'CancelReport',
       'Channel',
+      'ChannelCall',
+      'ChannelLimits',
       'ChannelMessage',
+      'ChannelPresence',
+      'ChannelReceipt',
       'ChannelSend',
       'Claim',
       'Clock',
@@ -72,6 +79,8 @@ const DOORS: Readonly<Record<string, Door>> = {
       'Commit',
       'CommitGroupsOptions',
       'CommitReply',
+      'ConsoleChannelOptions',
+      'ConsoleStream',
       'Correlation',
       'DeadLetter',
       'DeadLetters',
@@ -241,11 +250,19 @@ const DOORS: Readonly<Record<string, Door>> = {
       'PostgresStoreOptions',
     ],
   },
+  'outlive/channels/webhook': {
+    file: 'src/adapters/channels/webhook/index.ts',
+    module: webhook,
+    values: ['webhookChannel'],
+    types: ['WebhookChannelOptions', 'WebhookEndpoint', 'WebhookSecrets'],
+  },
   'outlive/testing': {
     file: 'src/testing/index.ts',
     module: testing,
     values: [
+      'CHANNEL_CONTRACT',
       'CLUSTER_CONTRACT',
+      'REMOTE_CHANNEL_CONTRACT',
       'STORE_CONTRACT',
       'controllableTool',
       'createManualClock',
@@ -256,12 +273,18 @@ const DOORS: Readonly<Record<string, Door>> = {
       'verifyLog',
     ],
     types: [
+      'ArrivedMessage',
+      'ChannelContractCase',
+      'ChannelUnderTest',
       'ControllableTool',
       'FaultPlan',
       'FaultyStore',
       'LateStore',
       'LawBreach',
       'ManualClock',
+      'ReceiverFault',
+      'RemoteChannelContractCase',
+      'RemoteChannelUnderTest',
       'StoreCall',
       'StoreContractCase',
       'StoreFault',

@@ -64,6 +64,8 @@ const DOORS: readonly { readonly npm: string; readonly path: string; readonly ty
   { npm: 'kysely', path: '^src/adapters/sql/' },
   { npm: 'libsql', path: '^src/adapters/sql/sqlite-store\\.ts$' },
   { npm: 'pg', path: '^src/adapters/sql/postgres-store\\.ts$' },
+  { npm: 'standardwebhooks', path: '^src/adapters/channels/webhook/' },
+  { npm: 'ipaddr.js', path: '^src/adapters/channels/webhook/' },
   { npm: 'bullmq', path: '^src/adapters/bullmq/' },
   { npm: 'hono', path: '^src/faces/server/' },
 ]

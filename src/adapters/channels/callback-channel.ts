@@ -1,8 +1,12 @@
-import type { Channel, ChannelSend } from '../../ports/channel.ts'
+import type { Awaitable } from '../../ports/awaitable.ts'
+import type { Channel, ChannelReceipt, ChannelSend } from '../../ports/channel.ts'
 
 /**
- * A channel that hands messages to a function.
+ * A channel that hands messages to a function. The message is delivered when the function has returned, or when its
+ * promise has; what it throws or rejects with counts as for any channel, so a `ChannelError` says if another try makes
+ * sense.
  *
+ * @throws `TypeError` when it is given no function
  * @example
  * ```ts
  * import { callbackChannel, createTaskSupervisor } from 'outlive'
@@ -11,7 +15,12 @@ import type { Channel, ChannelSend } from '../../ports/channel.ts'
  * await tasks.shutdown()
  * ```
  */
-export function callbackChannel(receive: (send: ChannelSend) => void | Promise<void>): Channel {
+export function callbackChannel(receive: (send: ChannelSend) => Awaitable<ChannelReceipt | void>): Channel {
   if (typeof receive !== 'function') throw new TypeError('callbackChannel needs a function')
-  return { send: receive }
+  return {
+    send(send) {
+      send.signal.throwIfAborted()
+      return receive(send)
+    },
+  }
 }
