@@ -21,17 +21,7 @@ import type { Deadlines } from '../ports/deadlines.ts'
 import type { DeliveryEventData, DeliveryFailure, OutboxEntry } from '../ports/delivery.ts'
 import type { StoredRecord } from '../ports/task-record.ts'
 import type { TaskStore } from '../ports/task-store.ts'
-import {
-  asDigest,
-  askedAt,
-  deadLettered,
-  delivered,
-  isShown,
-  partSent,
-  retried,
-  shown,
-  withdrawn,
-} from './entries.ts'
+import { asDigest, askedAt, deadLettered, delivered, isShown, partSent, retried, shown, withdrawn } from './entries.ts'
 import type { LaneJob, LaneVerdict } from './lanes.ts'
 import type { ChannelCaller, SendOutcome } from './send-message.ts'
 
@@ -56,7 +46,10 @@ export interface DeliveryParts {
   readonly random01: () => number
   readonly isAllowed: (entry: OutboxEntry) => boolean
   /** Why nothing is sent to a target any more. */
-  readonly goneTargets: { get(target: string): DeliveryFailure | undefined; add(target: string, why: DeliveryFailure): void }
+  readonly goneTargets: {
+    get(target: string): DeliveryFailure | undefined
+    add(target: string, why: DeliveryFailure): void
+  }
   /** The messages of a notice, for this channel; that of several ends is a digest. */
   readonly render: (
     entry: OutboxEntry,
@@ -101,7 +94,8 @@ export function createDelivery(given: OutboxEntry, parts: DeliveryParts): Delive
 
   const chart = (type: DeliveryChartEventType): void => actor.send({ type })
   const phase = (): DeliveryPhase => actor.getSnapshot().value
-  const isOver = (): boolean => isLost || (phase() !== 'pending' && phase() !== 'sending' && phase() !== 'waitingToRetry')
+  const isOver = (): boolean =>
+    isLost || (phase() !== 'pending' && phase() !== 'sending' && phase() !== 'waitingToRetry')
 
   const lose = (): void => {
     isLost = true
@@ -174,7 +168,11 @@ export function createDelivery(given: OutboxEntry, parts: DeliveryParts): Delive
     return found.filter((other) => other !== undefined)
   }
 
-  const sendParts = async (record: StoredRecord, texts: readonly string[], channel: Channel): Promise<SendOutcome | 'lost'> => {
+  const sendParts = async (
+    record: StoredRecord,
+    texts: readonly string[],
+    channel: Channel,
+  ): Promise<SendOutcome | 'lost'> => {
     for (let part = entry.sent + 1; ; part += 1) {
       const { deliveryId, taskId, kind } = entry
       const id = texts.length === 1 ? deliveryId : `${deliveryId}.${part}`

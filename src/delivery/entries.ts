@@ -91,7 +91,11 @@ export function deadLettered(entry: OutboxEntry, failure: DeliveryFailure, at: n
 }
 
 /** A dead letter is sent again: what the receiver has of it is not. */
-export function replayed(entry: OutboxEntry, by: { readonly actor: string; readonly node: string | undefined }, at: number): OutboxEntry {
+export function replayed(
+  entry: OutboxEntry,
+  by: { readonly actor: string; readonly node: string | undefined },
+  at: number,
+): OutboxEntry {
   const { settledAt: _settledAt, node: _node, ...rest } = withoutPlans(entry)
   const line = lineOf(entry, 'delivery.replayed', at, { actor: by.actor })
   return next(rest, {
@@ -102,11 +106,7 @@ export function replayed(entry: OutboxEntry, by: { readonly actor: string; reado
   })
 }
 
-export function withdrawn(
-  entry: OutboxEntry,
-  told: DeliveryEventData['delivery.withdrawn'],
-  at: number,
-): OutboxEntry {
+export function withdrawn(entry: OutboxEntry, told: DeliveryEventData['delivery.withdrawn'], at: number): OutboxEntry {
   const line = lineOf(entry, 'delivery.withdrawn', at, told)
   return settled(entry, 'withdrawn', at, { log: [...entry.log, line] })
 }

@@ -55,8 +55,7 @@ export function createPresence(parts: {
 
   const channelOf = (target: string): Channel | undefined => channels.get(parseTarget(target).channel)
 
-  const tellsStartAt = (target: string): boolean =>
-    parts.tellsStarts ?? channelOf(target)?.presence !== undefined
+  const tellsStartAt = (target: string): boolean => parts.tellsStarts ?? channelOf(target)?.presence !== undefined
 
   /** Where something of the task is to be seen now. */
   const wantedBy = (record: StoredRecord): readonly string[] => {

@@ -132,7 +132,11 @@ export function createHub(parts: {
           for (const entry of entries) emit(entry, false)
         })
       }
-      if (record.endedAt !== undefined && !isStoredDeliveryEvent(first.event) && ends.listenerCount(record.taskId) > 0) {
+      if (
+        record.endedAt !== undefined &&
+        !isStoredDeliveryEvent(first.event) &&
+        ends.listenerCount(record.taskId) > 0
+      ) {
         dispatch(() => void ends.emit(record.taskId, record, true))
       }
     },

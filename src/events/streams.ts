@@ -24,7 +24,11 @@ export type StreamScope =
       /** Throws or rejects when the consumer may not see the task. Called before anything is read. */
       readonly authorise: () => void | Promise<void>
     }
-  | { readonly kind: 'owner'; readonly owner: string; readonly filter?: ((event: TaskEvent | DeliveryEvent) => boolean) | undefined }
+  | {
+      readonly kind: 'owner'
+      readonly owner: string
+      readonly filter?: ((event: TaskEvent | DeliveryEvent) => boolean) | undefined
+    }
   | { readonly kind: 'all'; readonly filter?: ((event: TaskEvent | DeliveryEvent) => boolean) | undefined }
 
 /** How a stream begins and what ends it. `after` is as its consumer gave it. */

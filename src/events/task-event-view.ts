@@ -9,7 +9,9 @@ type Mutable<T> = { -readonly [Key in keyof T]: T[Key] }
 /** An event of either kind, as subscribers see it. */
 export function toEventView(entry: FeedEntry, cursor: string | undefined): TaskEvent | DeliveryEvent {
   const { event } = entry
-  return isStoredDeliveryEvent(event) ? toDeliveryView(event, entry.record, cursor) : toTaskEvent(event, entry.record, cursor)
+  return isStoredDeliveryEvent(event)
+    ? toDeliveryView(event, entry.record, cursor)
+    : toTaskEvent(event, entry.record, cursor)
 }
 
 export function isStoredDeliveryEvent(event: StoredEvent | StoredDeliveryEvent): event is StoredDeliveryEvent {

@@ -321,7 +321,10 @@ describe('a chart is pure: states and transitions, and nothing that runs', () =>
     expect(findImpure(deliveryMachine)).toEqual({ impure: [], stateCount: 8, transitionCount: 14 })
   })
 
-  test.each([taskMachine, supervisorMachine, deliveryMachine])('no implementation stands behind a name: $id', (machine) => {
-    expect(machine.implementations).toEqual({ actions: {}, actors: {}, delays: {}, guards: {} })
-  })
+  test.each([taskMachine, supervisorMachine, deliveryMachine])(
+    'no implementation stands behind a name: $id',
+    (machine) => {
+      expect(machine.implementations).toEqual({ actions: {}, actors: {}, delays: {}, guards: {} })
+    },
+  )
 })

@@ -66,6 +66,11 @@ const DOORS: readonly { readonly npm: string; readonly path: string; readonly ty
   { npm: 'pg', path: '^src/adapters/sql/postgres-store\\.ts$' },
   { npm: 'standardwebhooks', path: '^src/adapters/channels/webhook/' },
   { npm: 'ipaddr.js', path: '^src/adapters/channels/webhook/' },
+  { npm: 'chat', path: '^src/adapters/channels/chat/' },
+  { npm: '@chat-adapter/slack', path: '^src/adapters/channels/chat/chat-adapter\\.ts$' },
+  { npm: '@chat-adapter/discord', path: '^src/adapters/channels/chat/chat-adapter\\.ts$' },
+  { npm: '@chat-adapter/telegram', path: '^src/adapters/channels/chat/chat-adapter\\.ts$' },
+  { npm: '@chat-adapter/teams', path: '^src/adapters/channels/chat/chat-adapter\\.ts$' },
   { npm: 'bullmq', path: '^src/adapters/bullmq/' },
   { npm: 'hono', path: '^src/faces/server/' },
 ]

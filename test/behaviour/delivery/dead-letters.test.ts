@@ -73,7 +73,9 @@ describe('dead letters of deliveries', () => {
     await ann.deadDeliveries.replay(dead)
     await advance(1_000)
     expect(chat.sent).toHaveLength(3)
-    expect((await ann.deadDeliveries.list()).deliveries).toMatchObject([{ attempts: 2, failure: { code: 'exhausted' } }])
+    expect((await ann.deadDeliveries.list()).deliveries).toMatchObject([
+      { attempts: 2, failure: { code: 'exhausted' } },
+    ])
   })
 
   test('are put away for good', async () => {

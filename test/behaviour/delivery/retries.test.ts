@@ -82,7 +82,9 @@ describe('a receiver that fails', () => {
     const taskId = await end('1')
     await advance(600_000)
     expect(chat.sent).toHaveLength(1)
-    expect(await ann.deliveries(taskId)).toMatchObject([{ state: 'deadLettered', attempts: 1, failure: { code, message } }])
+    expect(await ann.deliveries(taskId)).toMatchObject([
+      { state: 'deadLettered', attempts: 1, failure: { code, message } },
+    ])
     expect(logged).toMatchObject([{ level: 'error', fields: { taskId, target: 'chat:1', error: message } }])
   })
 
@@ -100,7 +102,11 @@ describe('a receiver that fails', () => {
     const first = await end('1')
     const second = await end('1')
     expect(chat.sent).toHaveLength(1)
-    expect((await ann.deliveries(second))[0]).toMatchObject({ state: 'deadLettered', attempts: 0, failure: { code: 'target_gone' } })
+    expect((await ann.deliveries(second))[0]).toMatchObject({
+      state: 'deadLettered',
+      attempts: 0,
+      failure: { code: 'target_gone' },
+    })
     const [dead] = (await ann.deadDeliveries.list()).deliveries
     if (dead === undefined) throw new Error('nothing is dead')
     await ann.deadDeliveries.replay(dead)

@@ -7,10 +7,7 @@ import { setup } from '../../support/setup.ts'
 const EVERY_MS = 4_000
 
 /** A chat that shows typing, or a placeholder, and notes it. */
-function setupChat(
-  kind: ChannelPresence['kind'],
-  options: Omit<TaskSupervisorOptions, 'clock' | 'channels'> = {},
-) {
+function setupChat(kind: ChannelPresence['kind'], options: Omit<TaskSupervisorOptions, 'clock' | 'channels'> = {}) {
   const shown: { to: string; at: number }[] = []
   const cleared: string[] = []
   let failsToShow = false
@@ -130,7 +127,9 @@ describe('a start notice', () => {
     work.call(0).resolve('done')
     await advance(60_000)
     expect(kinds()).toEqual(['end'])
-    expect((await ann.deliveries(task.taskId)).find(({ kind }) => kind === 'start')).toMatchObject({ state: 'withdrawn' })
+    expect((await ann.deliveries(task.taskId)).find(({ kind }) => kind === 'start')).toMatchObject({
+      state: 'withdrawn',
+    })
     expect(await ann.deadDeliveries.list()).toEqual({ deliveries: [] })
   })
 
@@ -161,25 +160,28 @@ describe('typing', () => {
     expect(shown).toHaveLength(3)
   })
 
-  test.each(['cancel', 'fail', 'time out', 'redirect', 'shutdown'] as const)('stops when it has to: %s', async (how) => {
-    const { ann, tasks, advance, settle, shown } = setupChat('typing')
-    const work = controllableTool('work')
-    const task = await ann.spawn(work.tool, undefined, { deliverTo: 'chat:1', timeoutMs: 10_000 })
-    await settle()
-    if (how === 'cancel') {
-      const cancelling = task.cancel()
-      work.call(0).reject(new Error('stopped'))
-      await cancelling
-    }
-    if (how === 'fail') work.call(0).reject(new Error('no'))
-    if (how === 'redirect') await task.redirect('plain:1')
-    if (how === 'shutdown') void tasks.shutdown({ graceMs: 1 })
-    await advance(30_000)
-    const seen = shown.length
-    await advance(60_000)
-    expect(shown).toHaveLength(seen)
-    expect(seen).toBeLessThanOrEqual(how === 'time out' ? 4 : 1)
-  })
+  test.each(['cancel', 'fail', 'time out', 'redirect', 'shutdown'] as const)(
+    'stops when it has to: %s',
+    async (how) => {
+      const { ann, tasks, advance, settle, shown } = setupChat('typing')
+      const work = controllableTool('work')
+      const task = await ann.spawn(work.tool, undefined, { deliverTo: 'chat:1', timeoutMs: 10_000 })
+      await settle()
+      if (how === 'cancel') {
+        const cancelling = task.cancel()
+        work.call(0).reject(new Error('stopped'))
+        await cancelling
+      }
+      if (how === 'fail') work.call(0).reject(new Error('no'))
+      if (how === 'redirect') await task.redirect('plain:1')
+      if (how === 'shutdown') void tasks.shutdown({ graceMs: 1 })
+      await advance(30_000)
+      const seen = shown.length
+      await advance(60_000)
+      expect(shown).toHaveLength(seen)
+      expect(seen).toBeLessThanOrEqual(how === 'time out' ? 4 : 1)
+    },
+  )
 
   test('rests while the task waits for an answer', async () => {
     const { ann, advance, settle, shown } = setupChat('typing')

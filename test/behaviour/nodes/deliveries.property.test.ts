@@ -74,7 +74,8 @@ async function runStory(steps: readonly Step[]) {
   let node: Node = await nodes.start(options)
   let crashes = 0
   const of = (who: Owner): Session => (who === 'ann' ? node.ann : node.bob)
-  const tasks: { readonly owner: Owner; readonly handle: TaskHandle; readonly call: ToolCall<undefined, unknown> }[] = []
+  const tasks: { readonly owner: Owner; readonly handle: TaskHandle; readonly call: ToolCall<undefined, unknown> }[] =
+    []
 
   for (const one of steps) {
     if (one.kind === 'spawn') {
@@ -95,14 +96,18 @@ async function runStory(steps: readonly Step[]) {
     if (one.kind === 'end' && picked !== undefined) {
       if (one.how === 'value') picked.call.resolve('the result')
       if (one.how === 'error') picked.call.reject(new Error('no luck'))
-      if (one.how === 'cancel') void of(picked.owner).cancel(picked.handle.taskId).catch(() => undefined)
+      if (one.how === 'cancel')
+        void of(picked.owner)
+          .cancel(picked.handle.taskId)
+          .catch(() => undefined)
     }
     if (one.kind === 'redirect' && picked !== undefined) {
       const redirecting = of(picked.owner).redirect(picked.handle.taskId, `chat:${picked.owner}-${one.target}`)
       // Of a task whose process is gone nobody can say yet where its result goes.
       void redirecting.catch(() => undefined)
     }
-    if (one.kind === 'answers') chat.script(`${one.owner}-${one.target}`, ...one.answers.map((fault) => ANSWERS[fault]()))
+    if (one.kind === 'answers')
+      chat.script(`${one.owner}-${one.target}`, ...one.answers.map((fault) => ANSWERS[fault]()))
     if (one.kind === 'crash') {
       node.kill()
       crashes += 1

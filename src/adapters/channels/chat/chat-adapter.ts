@@ -1,5 +1,8 @@
 /** The part of a Chat SDK adapter that is used here, and where one comes from. */
+import { createRequire } from 'node:module'
 import { badOption, checkChoice, checkOptionNames } from '../../../options.ts'
+
+const { resolve: locate } = createRequire(import.meta.url)
 
 export const CHAT_PLATFORMS = ['slack', 'discord', 'telegram', 'teams'] as const
 
@@ -101,6 +104,7 @@ function ofChat(chat: ChatInstance, platform: ChatPlatform): AdapterSource {
 }
 
 function ofConfig(config: Readonly<Record<string, unknown>>, platform: ChatPlatform): AdapterSource {
+  checkInstalled(platform)
   let made: Promise<ChatAdapter> | undefined
   return { platform, get: () => (made ??= makeAdapter(platform, config)) }
 }
@@ -131,20 +135,24 @@ async function makeAdapter(platform: ChatPlatform, config: Readonly<Record<strin
   const settings = { logger: SILENT, ...config }
   switch (platform) {
     case 'slack': {
-      const { createSlackAdapter } = await loadAdapter(platform, () => import('@chat-adapter/slack'))
-      const webClientOptions = { ...(config['webClientOptions'] as object | undefined), ...SLACK_CLIENT_OPTIONS }
+      const { createSlackAdapter } = await import('@chat-adapter/slack')
+      const webClientOptions = {
+        logger: SILENT_SLACK,
+        ...(config['webClientOptions'] as object | undefined),
+        ...SLACK_CLIENT_OPTIONS,
+      }
       return createSlackAdapter({ webhookVerifier: refuse, ...settings, webClientOptions })
     }
     case 'discord': {
-      const { createDiscordAdapter } = await loadAdapter(platform, () => import('@chat-adapter/discord'))
+      const { createDiscordAdapter } = await import('@chat-adapter/discord')
       return createDiscordAdapter({ webhookVerifier: refuse, applicationId: '0', ...settings })
     }
     case 'telegram': {
-      const { createTelegramAdapter } = await loadAdapter(platform, () => import('@chat-adapter/telegram'))
+      const { createTelegramAdapter } = await import('@chat-adapter/telegram')
       return createTelegramAdapter(settings)
     }
     case 'teams': {
-      const { createTeamsAdapter } = await loadAdapter(platform, () => import('@chat-adapter/teams'))
+      const { createTeamsAdapter } = await import('@chat-adapter/teams')
       return createTeamsAdapter(settings)
     }
   }
@@ -152,14 +160,6 @@ async function makeAdapter(platform: ChatPlatform, config: Readonly<Record<strin
 
 /** Nobody sends anything to an adapter that is made here. */
 const refuse = (): boolean => false
-
-const SILENT = {
-  debug() {},
-  info() {},
-  warn() {},
-  error() {},
-  child: () => SILENT,
-} as const as SilentLogger
 
 interface SilentLogger {
   debug(): void
@@ -169,13 +169,18 @@ interface SilentLogger {
   child(): SilentLogger
 }
 
-async function loadAdapter<Module>(platform: ChatPlatform, load: () => Promise<Module>): Promise<Module> {
-  try {
-    return await load()
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined
-    if (code !== 'ERR_MODULE_NOT_FOUND' && code !== 'MODULE_NOT_FOUND') throw error
-    const npm = `chat @chat-adapter/${platform}`
-    throw new Error(`This channel needs the packages ${npm}: npm install ${npm}`, { cause: error })
+const SILENT: SilentLogger = { debug() {}, info() {}, warn() {}, error() {}, child: () => SILENT }
+const SILENT_SLACK = { ...SILENT, setLevel() {}, getLevel: () => 'error' as never, setName() {} }
+
+/** @throws `TypeError` when a package is not installed: nothing could ever be sent. */
+function checkInstalled(platform: ChatPlatform): void {
+  for (const npm of ['chat', `@chat-adapter/${platform}`]) {
+    try {
+      locate(npm)
+    } catch (error) {
+      // A package that is there and offers only `import` is not found by this name either, and says so.
+      if (!(error instanceof Error && 'code' in error && error.code === 'MODULE_NOT_FOUND')) continue
+      throw new TypeError(`The channel for ${platform} needs the package ${npm}: npm install ${npm}`, { cause: error })
+    }
   }
 }

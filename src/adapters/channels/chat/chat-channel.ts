@@ -4,13 +4,14 @@
  * 1. One message at a time for each place. A call that was given up goes on inside the SDK: the next message there waits
  *    for it, and the next attempt of the same message gets its receipt.
  * 2. Nobody is mentioned and no code block is broken by what a task said.
- * 3. Nothing is cut by an adapter without a word: the limits leave room for what it adds.
+ * 3. Nothing is cut by an adapter without a word: the limits leave room for what it adds, and what is longer is refused.
  */
 import { ChannelError } from '../../../channel-error.ts'
 import type { Channel, ChannelCall, ChannelPresence, ChannelReceipt } from '../../../ports/channel.ts'
 import { createCallsInOrder, orAborted } from './calls-in-order.ts'
 import { toAdapterSource, type AdapterSource, type ChatChannelOptions } from './chat-adapter.ts'
 import { isMissingMessage, toChannelError } from './chat-errors.ts'
+import { sendable } from './chat-text.ts'
 import { PLATFORM_RULES, type PlatformRules } from './chat-platforms.ts'
 
 /**
@@ -41,9 +42,12 @@ export function chatChannel(options: ChatChannelOptions): Channel {
     presence: presenceOf(source, rules),
     async send({ target, message, signal }) {
       const threadId = requireThreadId(rules, target.id)
+      const { maxChars } = rules.limits
+      if (message.text.length > maxChars)
+        throw new ChannelError('refused', `a message has at most ${maxChars} characters here`)
       const post = async (): Promise<ChannelReceipt> => {
         const adapter = await source.get()
-        const { id } = await rules.post({ adapter, threadId, text: message.text, messageId: message.id })
+        const { id } = await rules.post({ adapter, threadId, text: sendable(message.text), messageId: message.id })
         return id === '' ? {} : { messageId: id }
       }
       return await told(source, signal, () => inOrder.call({ place: threadId, key: message.id, signal, run: post }))

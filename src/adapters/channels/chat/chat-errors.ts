@@ -5,9 +5,12 @@
  */
 import { ChannelError } from '../../../channel-error.ts'
 import { messageOf } from '../../../errors.ts'
+import { capText } from '../../../kept-text.ts'
 import type { ChatPlatform } from './chat-adapter.ts'
 
 type Verdict = { readonly kind: ChannelError['kind']; readonly status?: number; readonly retryAfterMs?: number }
+
+const MAX_ERROR_CHARS = 400
 
 /** What Slack says of a channel that nobody writes to any more. */
 const SLACK_GONE = new Set(['is_archived', 'channel_is_archived', 'channel_type_not_supported'])
@@ -27,7 +30,7 @@ const TELEGRAM_GONE = /group chat was upgraded|group chat was deleted|chat was d
 export function toChannelError(platform: ChatPlatform, error: unknown): ChannelError {
   if (error instanceof ChannelError) return error
   const { kind, ...fields } = verdictOf(platform, error)
-  return new ChannelError(kind, `${platform}: ${messageOf(error)}`, fields)
+  return new ChannelError(kind, capText(`${platform}: ${messageOf(error)}`, MAX_ERROR_CHARS), fields)
 }
 
 /** Whether the message that was to be taken away is not there. */

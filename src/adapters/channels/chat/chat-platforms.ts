@@ -1,6 +1,6 @@
 /** What the platforms differ in: names of places, lengths, signs of work, and what a message has to look like. */
-import { createHash } from 'node:crypto'
 import type { ChannelLimits } from '../../../ports/channel.ts'
+import { quietDiscord, tellingTeams } from './adapter-inside.ts'
 import type { ChatAdapter, ChatPlatform, ChatPost } from './chat-adapter.ts'
 import { toPlainFences, withoutMentions, withoutSlackMarks } from './chat-text.ts'
 
@@ -22,8 +22,6 @@ export interface PlatformRules {
 
 /** What the Telegram adapter cuts a formatted text at, its escapes included. */
 const TELEGRAM_FORMATTED_CHARS = 4_096
-/** What Discord takes for a message that it has already. */
-const DISCORD_NONCE_CHARS = 25
 
 export const PLATFORM_RULES: Readonly<Record<ChatPlatform, PlatformRules>> = {
   slack: {
@@ -58,7 +56,7 @@ export const PLATFORM_RULES: Readonly<Record<ChatPlatform, PlatformRules>> = {
     typingEveryMs: 4_000,
     idForm: 'a conversation such as 19:…@thread.tacv2',
     toThreadId: toTeamsThreadId,
-    post: ({ adapter, threadId, text }) => adapter.postMessage(threadId, { raw: toPlainFences(text) }),
+    post: ({ adapter, threadId, text }) => tellingTeams(adapter).postMessage(threadId, { raw: toPlainFences(text) }),
   },
 }
 
@@ -76,30 +74,6 @@ function toTeamsThreadId(id: string): string | undefined {
 
 function decoded(text: string): string {
   return Buffer.from(text, 'base64url').toString()
-}
-
-/**
- * The adapter, with one difference: what it posts mentions nobody, and is not posted twice by Discord within minutes. The
- * SDK has no option for either.
- */
-function quietDiscord(adapter: ChatAdapter, messageId: string): ChatAdapter {
-  type Fetch = (path: string, method: string, body?: object) => Promise<Response>
-  const { discordFetch } = adapter as ChatAdapter & { readonly discordFetch?: Fetch }
-  if (typeof discordFetch !== 'function') return adapter
-  const nonce =
-    messageId.length <= DISCORD_NONCE_CHARS
-      ? messageId
-      : createHash('sha256').update(messageId).digest('base64url').slice(0, DISCORD_NONCE_CHARS)
-  const value: Fetch = (path, method, body) =>
-    discordFetch.call(
-      adapter,
-      path,
-      method,
-      method === 'POST' && path.endsWith('/messages')
-        ? { ...body, allowed_mentions: { parse: [] }, nonce, enforce_nonce: true }
-        : body,
-    )
-  return Object.create(adapter, { discordFetch: { value } }) as ChatAdapter
 }
 
 /** Formatted, or as plain text where the adapter would cut the formatted one off. */

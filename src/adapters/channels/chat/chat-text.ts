@@ -16,6 +16,14 @@ const BARE_AT = /(?<![\p{L}\p{N}_])@(?=[\p{L}\p{N}_!&])/gu
 const SLACK_MARK = /<(?=[!@#])/g
 const NO_ANGLE = '\u2039'
 
+const LINE_BREAK = /\r\n?/g
+const UNSENDABLE = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]|[\ud800-\udfff]/gu
+
+/** Nothing that a platform cannot take, or that moves a cursor where it is read. */
+export function sendable(text: string): string {
+  return text.replace(LINE_BREAK, '\n').replace(UNSENDABLE, '\ufffd')
+}
+
 /** Fences of three backticks, and no three backticks inside. Shorter where a longer fence was needed, never longer. */
 export function toPlainFences(markdown: string): string {
   const lines = readMarkdownLines(markdown).map(({ from, to, role, inside, after }) => {
