@@ -59,6 +59,8 @@ interface Speech {
   /** What is wrong with a message, as the platform says it. */
   refuses(act: { readonly text: string; readonly fields: ChatAct['fields'] }): Exclude<ChatFault, string> | undefined
   answers(act: ChatAct): unknown
+  /** What is only looked up, and needs no place. */
+  looksUp?(path: readonly string[], method: string): unknown
 }
 
 export interface FakeChatOptions {
@@ -86,6 +88,8 @@ export async function startChatPlatform(
     const path = decodeURIComponent(request.url ?? '')
       .split('/')
       .filter((part) => part !== '')
+    const found = speech.looksUp?.(path, request.method ?? '')
+    if (found !== undefined) return send(200, found)
     const read = speech.read({ path, method: request.method ?? '', body })
     if (read === undefined) return send(404, { ok: false, error_code: 404, description: 'Not Found: method not found' })
     const { text = '', fields = {} } = read
@@ -192,6 +196,8 @@ const SPEECHES: Readonly<Record<ChatPlatform, (options: FakeChatOptions) => Spee
       return text.length > 2_000 ? { status: 400, body: { code: 50_035, message: 'Invalid Form Body' } } : undefined
     },
     answers: ({ place, messageId, text }) => ({ id: messageId, channel_id: place, content: text }),
+    // All threads are threads of one channel.
+    looksUp: ([, id], method) => (method === 'GET' ? { id, parent_id: '4001' } : undefined),
   }),
   telegram: ({ isOld = false }) => ({
     read({ path, body }) {
