@@ -47,7 +47,7 @@ export async function auditDeliveries(
     ...(owner === undefined ? {} : { owner }),
     ...(after === undefined ? {} : { after: fromListCursor(owner ?? '', after) }),
   })
-  const outboxes = await Promise.all(page.records.map(({ taskId }) => store.readOutbox(taskId)))
+  const outboxes = await Promise.all(page.records.map(async ({ taskId }) => store.readOutbox(taskId)))
   const counts = { pending: 0, delivered: 0, deadLettered: 0, withdrawn: 0 }
   const missing: { taskId: string; target: string }[] = []
   const stray: { taskId: string; target: string }[] = []

@@ -13,7 +13,6 @@ export { callbackChannel } from './adapters/channels/callback-channel.ts'
 export { consoleChannel, type ConsoleChannelOptions, type ConsoleStream } from './adapters/channels/console-channel.ts'
 export { fileChannel } from './adapters/channels/file-channel.ts'
 export { memoryStore } from './adapters/memory/memory-store.ts'
-export { ChannelError } from './channel-error.ts'
 export { approval, type Approval } from './approval.ts'
 export {
   ERROR_CODES,
@@ -38,7 +37,8 @@ export type {
   StartNoticeView,
 } from './delivery/notice-settings.ts'
 export type { Operator } from './operator.ts'
-export type { RetentionOptions } from './options.ts'
+export type { DeliveryOptions, RetentionOptions } from './options.ts'
+export { ChannelError } from './channel-error.ts'
 export type {
   Channel,
   ChannelCall,

@@ -33,6 +33,7 @@ import type { IdSource } from './ports/id-source.ts'
 import type { Logger } from './ports/logger.ts'
 import type { Projection } from './ports/projection.ts'
 import type { TaskDoor } from './ports/task-door.ts'
+import type { StoredRecord, TaskRecord } from './ports/task-record.ts'
 import type { TaskStore } from './ports/task-store.ts'
 import type { AnyToolDefinition } from './ports/tool.ts'
 import { ambient, explicit } from './runtime/ambient.ts'
@@ -257,6 +258,7 @@ export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskS
     recall: createRecall(tools),
     reportError,
   })
+  const view = (record: StoredRecord): TaskRecord => toTaskRecord(record, store.durability)
   const deliveries = createDeliveries({
     targets,
     store,
@@ -267,7 +269,7 @@ export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskS
     random01,
     createId,
     nodeId: runtime.membership.nodeId,
-    render: createRender({ notices, store, logger }),
+    render: createRender({ notices, view, logger }),
     publish: (entries) => void (hub.hasListeners() && hub.publish(entries)),
     runOutside: context.runOutside,
     onSettled: () => runtime.retention.noteEnd(),
@@ -298,7 +300,7 @@ export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskS
           counters,
           random01,
           runOutside: context.runOutside,
-          view: (record) => toTaskRecord(record, store.durability),
+          view,
         })
   if (projector !== undefined) runtime.journal.onCommitted(({ record }) => projector.note(record))
   const redirects = createRedirects({

@@ -164,7 +164,7 @@ export function createDelivery(given: OutboxEntry, parts: DeliveryParts): Delive
       const others = await chooseOthers(record, behind)
       if (others.length > 0 && !(await keep(asDigest(entry, others), record))) return undefined
     }
-    const found = await Promise.all((entry.digestOf ?? []).map(({ taskId }) => store.read(taskId)))
+    const found = await Promise.all((entry.digestOf ?? []).map(async ({ taskId }) => store.read(taskId)))
     return found.filter((other) => other !== undefined)
   }
 
@@ -174,12 +174,12 @@ export function createDelivery(given: OutboxEntry, parts: DeliveryParts): Delive
     channel: Channel,
   ): Promise<SendOutcome | 'lost'> => {
     for (let part = entry.sent + 1; ; part += 1) {
-      const { deliveryId, taskId, kind } = entry
+      const { deliveryId, taskId, kind, requestedAt: at } = entry
       const id = texts.length === 1 ? deliveryId : `${deliveryId}.${part}`
       const text = texts[part - 1]
       // All of it had arrived before what became of it could be kept.
       if (text === undefined) return { kind: 'accepted', messageId: undefined }
-      const message = { id, kind, text, part, parts: texts.length, deliveryId, taskId }
+      const message = { id, kind, text, part, parts: texts.length, deliveryId, taskId, at }
       const outcome = await caller.send(channel, { target, message })
       if (outcome.kind !== 'accepted' || part === texts.length) return outcome
       const told = { parts: texts.length, messageId: outcome.messageId, at: clock.now() }

@@ -128,8 +128,8 @@ export function createLanes(parts: {
   }
 
   const goOn = (): void => {
-    while (running < parts.maxSending && !isStopped) {
-      const lane = ready.take()
+    while (running < parts.maxSending) {
+      const lane = isStopped ? undefined : ready.take()
       if (lane === undefined) break
       void runFirst(lane)
     }

@@ -1,28 +1,27 @@
 /** The messages of a delivery, made from what is kept of its task. */
-import { toTaskRecord } from '../events/task-event-view.ts'
 import type { Logger } from '../ports/logger.ts'
-import type { StoredRecord } from '../ports/task-record.ts'
-import type { TaskStore } from '../ports/task-store.ts'
+import type { StoredRecord, TaskRecord } from '../ports/task-record.ts'
 import type { DeliveryParts } from './delivery-actor.ts'
 import type { NoticeSettings } from './notice-settings.ts'
 import { toMessages, type EndNotice, type Notice } from './notices.ts'
 
 export function createRender(parts: {
   readonly notices: NoticeSettings
-  readonly store: Pick<TaskStore, 'durability'>
+  /** A record as its owner sees it. */
+  readonly view: (stored: StoredRecord) => TaskRecord
   readonly logger: Logger
 }): DeliveryParts['render'] {
-  const { notices, store, logger } = parts
+  const { notices, view, logger } = parts
 
   const toEnd = (stored: StoredRecord): EndNotice => ({
     kind: 'end',
-    record: toTaskRecord(stored, store.durability),
+    record: view(stored),
     ...(stored.resultJson === undefined ? {} : { value: JSON.parse(stored.resultJson) as unknown }),
     ...(stored.isSpilled === true ? { isSpilled: true } : {}),
   })
 
   const toNotice = (isStart: boolean, first: StoredRecord, others: readonly StoredRecord[]): Notice => {
-    if (isStart) return { kind: 'start', record: toTaskRecord(first, store.durability) }
+    if (isStart) return { kind: 'start', record: view(first) }
     return others.length === 0 ? toEnd(first) : { kind: 'digest', ends: [first, ...others].map(toEnd) }
   }
 

@@ -20,6 +20,8 @@ export interface ChannelMessage {
   readonly parts: number
   readonly deliveryId: string
   readonly taskId: string
+  /** When the delivery was asked for, in epoch milliseconds: the same for every attempt. */
+  readonly at: number
 }
 
 /** Something that a channel is asked to do at a place. */

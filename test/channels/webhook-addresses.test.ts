@@ -1,5 +1,6 @@
 import { once } from 'node:events'
-import { connect, createServer, type AddressInfo, type TcpNetConnectOpts } from 'node:net'
+import { connect, createServer, Socket, type AddressInfo, type TcpNetConnectOpts } from 'node:net'
+import { createSecureContext } from 'node:tls'
 import { createTaskSupervisor } from 'outlive'
 import { webhookChannel, type WebhookChannelOptions } from 'outlive/channels/webhook'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -83,7 +84,7 @@ describe('an address', () => {
   test.each(CASES)('a name with %s address %s is refused before anything is dialled', async (_range, address) => {
     for (const addresses of [[address], ['93.184.215.14', address], [address, '2606:4700::1111']]) {
       const { dialled, connect } = dialling()
-      const settings = { guard, resolve: () => addresses, connect, ca: undefined, maxAnswerBytes: 10 }
+      const settings = { guard, resolve: () => addresses, connect, trust: createSecureContext(), maxAnswerBytes: 10 }
       const { signal } = new AbortController()
       const post = { url: new URL('https://hooks.test/'), headers: {}, body: '{}', signal }
       const refusal = await refusalOf(postGuarded(settings, post))
@@ -96,7 +97,7 @@ describe('an address', () => {
   test.each(PUBLIC)('the public address %s is taken, and is what is dialled', async (address) => {
     expect(openChannel().refuse?.(toUrl(address))).toBeUndefined()
     const { dialled, connect } = dialling()
-    const settings = { guard, resolve: () => [address], connect, ca: undefined, maxAnswerBytes: 10 }
+    const settings = { guard, resolve: () => [address], connect, trust: createSecureContext(), maxAnswerBytes: 10 }
     const post = { url: new URL('https://hooks.test/'), headers: {}, body: '{}', signal: new AbortController().signal }
     await expect(postGuarded(settings, post)).rejects.toThrow('nothing is dialled here')
     expect(dialled).toMatchObject([{ host: 'hooks.test', port: 443 }])
@@ -162,15 +163,55 @@ test('the address that was reached is judged again, before a byte is sent', asyn
       resolve: () => ['93.184.215.14'],
       // What was dialled turns out to be somewhere else: this machine, in truth.
       connect: () => connect({ host: '127.0.0.1', port }),
-      ca: undefined,
+      trust: createSecureContext(),
       maxAnswerBytes: 10,
     }
     const { signal } = new AbortController()
     const refusal = await refusalOf(postGuarded(settings, { url: new URL(url), headers: {}, body: '{}', signal }))
     expect(refusal).toMatchObject({ kind: 'refused', message: `the endpoint is refused: ${NOT_PUBLIC}` })
   }
-  await expect.poll(() => connections).toBe(2)
+  await expect.poll(() => connections, { timeout: 5_000 }).toBe(2)
   expect(bytes).toBe(0)
+})
+
+test.each(['http://hooks.test:22/', 'https://u:p@hooks.test/', 'ftp://hooks.test/', 'http://localhost/'])(
+  'a request to %s asks no resolver and dials nothing, whoever makes it',
+  async (url) => {
+    const { dialled, connect } = dialling()
+    let asked = 0
+    const settings = {
+      guard,
+      resolve: () => {
+        asked += 1
+        return ['93.184.215.14']
+      },
+      connect,
+      trust: createSecureContext(),
+      maxAnswerBytes: 10,
+    }
+    const { signal } = new AbortController()
+    const refusal = await refusalOf(postGuarded(settings, { url: new URL(url), headers: {}, body: '{}', signal }))
+    expect(refusal.kind).toBe('refused')
+    expect({ asked, dialled }).toEqual({ asked: 0, dialled: [] })
+  },
+)
+
+test('a connection that the other side has closed at once is no refusal', async () => {
+  const { signal } = new AbortController()
+  const settings = {
+    guard,
+    resolve: () => ['93.184.215.14'],
+    connect: () => {
+      // What a socket is whose peer is gone: connected, and with no address any more.
+      const socket = new Socket()
+      setImmediate(() => socket.emit('connect'))
+      return socket
+    },
+    trust: createSecureContext(),
+    maxAnswerBytes: 10,
+  }
+  const post = { url: new URL('http://hooks.test/'), headers: {}, body: '{}', signal }
+  await expect(postGuarded(settings, post)).rejects.toThrow('the connection was closed')
 })
 
 test('a name that had a public address when it was set is judged by the one it has now', async () => {

@@ -50,7 +50,7 @@ test('every end is told as what it is, signed, without a stack and without what 
     [stopped, /cancelled/, 'not needed'],
     [lost, /failed/, ''],
   ] as const) {
-    await expect.poll(() => toldOf(task.taskId)).toHaveLength(1)
+    await expect.poll(() => toldOf(task.taskId), { timeout: 5_000 }).toHaveLength(1)
     const [text = ''] = toldOf(task.taskId)
     expect(text).toMatch(status)
     expect(text).toContain(reason)

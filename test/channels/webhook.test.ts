@@ -94,7 +94,7 @@ describe('a message', () => {
     const { receiver, channel } = await setup()
     for (const id of ['a', 'b', 'c']) await sendTo(channel, 'hook', { id })
     expect(receiver.connections()).toBe(3)
-    await expect.poll(() => receiver.openConnections()).toBe(0)
+    await expect.poll(() => receiver.openConnections(), { timeout: 5_000 }).toBe(0)
   })
 })
 
@@ -210,7 +210,7 @@ describe('an answer', () => {
     const startedAt = performance.now()
     await expect(sendTo(channel, 'hook')).resolves.toBeUndefined()
     expect(performance.now() - startedAt).toBeLessThan(5_000)
-    await expect.poll(() => receiver.openConnections()).toBe(0)
+    await expect.poll(() => receiver.openConnections(), { timeout: 5_000 }).toBe(0)
   })
 
   test('that breaks off after the message was sent may be tried again, with its id and its bytes', async () => {
@@ -251,7 +251,8 @@ describe('over TLS', () => {
   test.each(['hooks.test', '127.0.0.1'])('a receiver whose certificate is for %s is reached', async (host) => {
     const receiver = await startHttpReceiver(certificate)
     await sendTo(channelTo(receiver, host, certificate.cert), 'hook')
-    const { body, headers } = only(receiver)
+    const { body, headers, serverName } = only(receiver)
+    expect(serverName).toBe(host === 'hooks.test' ? host : undefined)
     expect(headers.host).toBe(`${host}:${receiver.port}`)
     expect(new Webhook(SECRET).verify(body, textOf(headers))).toEqual(JSON.parse(body))
   })

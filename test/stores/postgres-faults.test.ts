@@ -41,6 +41,11 @@ async function writeTasks(store: Store, name: string, count: number): Promise<vo
   }
 }
 
+/** One statement writes to several tables. */
+function writesInto(text: string, table: string): boolean {
+  return new RegExp(`insert into "[^"]+"\\."${table}"`).test(text)
+}
+
 describe('the connection that ends at the commit', () => {
   const lostAt = (isApplied: boolean): OnQuery => {
     let isLost = false
@@ -151,7 +156,7 @@ describe('a transaction that loses against another one', () => {
     return {
       count: () => lost,
       onQuery: async ({ text }, ask) => {
-        if (!text.startsWith('insert into') || !text.includes('"tasks"') || lost === times) return ask()
+        if (!writesInto(text, 'tasks') || lost === times) return ask()
         lost += 1
         throw serverError(code)
       },
@@ -203,7 +208,7 @@ test('a process that stands still in a transaction does not keep the others from
   let thaw = (): void => undefined
   const frozen = new Promise<void>((resolve) => (thaw = resolve))
   const onQuery: OnQuery = async ({ text }, ask) => {
-    if (text.startsWith('insert into') && text.includes('"events"')) {
+    if (writesInto(text, 'events')) {
       isFrozen = true
       await frozen
     }
@@ -226,7 +231,7 @@ test('a node is not dead for anybody while a commit that it was judged by is on 
   let letGo = (): void => undefined
   const held = new Promise<void>((resolve) => (letGo = resolve))
   const onQuery: OnQuery = async ({ text }, ask) => {
-    if (text.startsWith('insert into') && text.includes('"events"')) {
+    if (writesInto(text, 'events')) {
       isHeld = true
       await held
     }

@@ -32,7 +32,7 @@ export const LAYERS = [
   { name: 'task-supervisor', path: '^src/task-supervisor\\.ts$', file: 'src/task-supervisor.ts' },
   {
     name: 'session',
-    path: '^src/(session|operator|handle|inbox-verbs|call-spec|begin-call|recall|task-places|cancel-elsewhere|prepare-task|health|queries|list-cursor|stats)\\.ts$',
+    path: '^src/(session|operator|audit|dead-deliveries|handle|inbox-verbs|call-spec|begin-call|recall|task-places|cancel-elsewhere|prepare-task|health|queries|list-cursor|stats)\\.ts$',
     file: 'src/session.ts',
   },
   { name: 'runtime', path: '^src/runtime/', file: 'src/runtime/journal.ts' },
@@ -149,7 +149,7 @@ export const ARCHITECTURE_RULES: readonly ArchitectureRule[] = [
     name: 'session-keeps-to-the-engine',
     why: 'The gate knows the engine behind it; what goes around the engine is put together by the composition root.',
     from: {
-      path: '^src/(session|operator|handle|inbox-verbs|call-spec|queries|list-cursor|stats|options|tool|schema|approval|errors)\\.ts$|^src/(runtime|events|delivery|ports)/',
+      path: '^src/(session|operator|audit|dead-deliveries|handle|inbox-verbs|call-spec|queries|list-cursor|stats|options|tool|schema|approval|errors)\\.ts$|^src/(runtime|events|delivery|ports)/',
     },
     to: { path: '^src/(adapters|faces)/' },
     brokenBy: { file: 'src/runtime/journal.ts', imports: 'src/adapters/memory/memory-store.ts' },
@@ -170,7 +170,7 @@ export const ARCHITECTURE_RULES: readonly ArchitectureRule[] = [
       pathNot: [
         INNER,
         '^src/faces/$1(/|$)',
-        '^src/(session|operator|handle|task-supervisor)\\.ts$',
+        '^src/(session|operator|audit|dead-deliveries|handle|task-supervisor)\\.ts$',
         '^src/runtime/ambient\\.ts$',
       ],
     },

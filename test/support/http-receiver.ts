@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
 import { onTestFinished } from 'vitest'
 import type { SelfSigned } from './self-signed.ts'
 
@@ -23,6 +24,8 @@ export interface Received {
   readonly method: string
   readonly headers: IncomingHttpHeaders
   readonly body: string
+  /** The name that TLS was asked for. */
+  readonly serverName?: string
 }
 
 export interface HttpReceiver {
@@ -67,7 +70,9 @@ export async function startHttpReceiver(tls?: SelfSigned): Promise<HttpReceiver>
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
     request.on('error', () => undefined)
     request.on('end', () => {
-      const one = { path, method, headers, body: Buffer.concat(chunks).toString() }
+      const { servername } = request.socket as Partial<TLSSocket>
+      const name = typeof servername === 'string' ? { serverName: servername } : {}
+      const one = { path, method, headers, body: Buffer.concat(chunks).toString(), ...name }
       const script = scripts.get(path) ?? { status: 204 }
       received.push(one)
       if (script === 'reset' || (typeof script === 'object' && script.status < 300)) taken.push(one)

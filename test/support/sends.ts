@@ -2,7 +2,7 @@
 import { ChannelError, type Channel, type ChannelMessage, type ChannelReceipt } from 'outlive'
 import { expect } from 'vitest'
 
-export function messageOf(fields: Partial<ChannelMessage> = {}): ChannelMessage {
+function messageOf(fields: Partial<ChannelMessage> = {}): ChannelMessage {
   return {
     id: 'msg-1',
     kind: 'end',

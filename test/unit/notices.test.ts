@@ -219,7 +219,14 @@ test('without limits a notice is one message', () => {
 })
 
 test('settings have defaults, and bad ones are refused by name', () => {
-  expect(SETTINGS).toEqual({ maxChars: 9_000, maxMessages: 5, templates: {} })
+  expect(SETTINGS).toEqual({
+    maxChars: 9_000,
+    maxMessages: 5,
+    templates: {},
+    start: undefined,
+    typing: true,
+    digestMs: 0,
+  })
   expect(() => toNoticeSettings('notices', { maxMessages: 101 })).toThrow('notices.maxMessages must be a whole number')
   expect(() => toNoticeSettings('notices', { maxChars: 0 })).toThrow('notices.maxChars must be')
   expect(() => toNoticeSettings('notices', { templates: { end: 'x' } })).toThrow(

@@ -12,6 +12,12 @@ export interface BulkInsert {
   readonly onConflict?: { readonly key: readonly string[]; readonly update: readonly string[] }
 }
 
+/** Rows for one table. */
+export interface Insert {
+  readonly into: BulkInsert
+  readonly rows: readonly Row[]
+}
+
 /** How the statement begins. The names are those of our tables, and need no more than quotes. */
 export function headOf({ table, columns }: BulkInsert, schema: string | undefined): string {
   const name = schema === undefined ? `"${table}"` : `"${schema}"."${table}"`

@@ -1,6 +1,6 @@
 /**
  * Writes a group of commits in one transaction: with the ledger locked it reads what the group touches, lets `decideGroup`
- * judge, and writes what came of it, with a statement for each table.
+ * judge, and writes what came of it, all tables together where the dialect can.
  *
  * 1. From the lock to the end of the transaction nobody else changes tasks, claims or deaths of nodes. So nothing that
  *    was judged by has changed when it is written, and positions are seen in the order in which they were given.
@@ -24,7 +24,7 @@ import {
   toTaskRows,
 } from './group-rows.ts'
 import { fromKept, toKept } from './kept-text.ts'
-import { readOwners, writeLedger, writeOwners } from './ledger.ts'
+import { countersOf, readOwners } from './ledger.ts'
 import type { Database, SqlDialect } from './sql-dialect.ts'
 import { readTasks } from './task-states.ts'
 import { withLedger } from './transaction.ts'
@@ -104,15 +104,17 @@ async function readLivingNodes(
 }
 
 async function writeAll(db: Database, dialect: SqlDialect, state: GroupState, writes: GroupWrites): Promise<void> {
-  await dialect.insertRows(db, TASKS, toTaskRows(state, writes))
-  await dialect.insertRows(db, EVENTS, [...toEventRows(state, writes), ...toLineRows(writes)])
+  // First, for what is trimmed or freed is never what this group writes.
   await trim(db, dialect, writes.trims)
   await freeClaims(db, dialect, writes.freed)
-  await dialect.insertRows(db, CLAIMS, toClaimRows(writes))
-  await dialect.insertRows(db, OUTBOX, toOutboxRows(writes))
-  await dialect.insertRows(db, ATTACHMENTS, toAttachmentRows(writes))
-  await writeOwners(db, dialect, state.owners)
-  await writeLedger(db, state.ledger)
+  await dialect.insertAll(db, [
+    { into: TASKS, rows: toTaskRows(state, writes) },
+    { into: EVENTS, rows: [...toEventRows(state, writes), ...toLineRows(writes)] },
+    { into: CLAIMS, rows: toClaimRows(writes) },
+    { into: OUTBOX, rows: toOutboxRows(writes) },
+    { into: ATTACHMENTS, rows: toAttachmentRows(writes) },
+    ...countersOf(state.ledger, state.owners),
+  ])
 }
 
 /** Drops the fresh events between two numbers, for each of the tasks. */

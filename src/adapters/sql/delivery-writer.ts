@@ -16,7 +16,7 @@ import {
 } from './commit-decision.ts'
 import { EVENTS, OUTBOX, toLineRows, toOutboxRows } from './group-rows.ts'
 import { fromKept, toKept } from './kept-text.ts'
-import { readOwners, writeLedger, writeOwners } from './ledger.ts'
+import { countersOf, readOwners } from './ledger.ts'
 import type { Database, SqlDialect } from './sql-dialect.ts'
 import { readTasks } from './task-states.ts'
 import { withLedger } from './transaction.ts'
@@ -144,11 +144,12 @@ async function readDeliveries(
 async function writeAll(db: Database, dialect: SqlDialect, state: State, writes: Writes): Promise<void> {
   // The last version of each: one statement does not write a row twice.
   const outbox = new Map(writes.outbox.map((placed) => [keyOf(placed.entry.taskId, placed.entry.deliveryId), placed]))
-  await dialect.insertRows(db, OUTBOX, toOutboxRows({ ...writes, outbox: [...outbox.values()] }))
-  await dialect.insertRows(db, EVENTS, toLineRows(writes))
+  await dialect.insertAll(db, [
+    { into: OUTBOX, rows: toOutboxRows({ ...writes, outbox: [...outbox.values()] }) },
+    { into: EVENTS, rows: toLineRows(writes) },
+    ...countersOf(state.ledger, state.owners),
+  ])
   await writeDebts(db, dialect, state, [...writes.debtors])
-  await writeOwners(db, dialect, state.owners)
-  await writeLedger(db, state.ledger)
 }
 
 async function writeDebts(

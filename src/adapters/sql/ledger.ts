@@ -2,7 +2,7 @@
 import { sql } from 'kysely'
 import type { Counts, LedgerState, OwnerState } from './commit-decision.ts'
 import { fromKept, toKept } from './kept-text.ts'
-import type { BulkInsert } from './bulk-insert.ts'
+import type { BulkInsert, Insert, Row } from './bulk-insert.ts'
 import type { Database, SqlDialect } from './sql-dialect.ts'
 
 export async function readLedger(db: Database): Promise<LedgerState> {
@@ -30,17 +30,38 @@ function toState(row: {
   }
 }
 
-export async function writeLedger(db: Database, ledger: LedgerState): Promise<void> {
-  await db
-    .updateTable('ledger')
-    .set({
-      position: ledger.position,
-      place: ledger.place,
-      finished_count: ledger.finishedCount,
-      finished_bytes: ledger.finishedBytes,
-      counts: JSON.stringify(ledger.counts),
-    })
-    .execute()
+const LEDGER: BulkInsert = {
+  table: 'ledger',
+  columns: {
+    id: 'whole',
+    position: 'whole',
+    place: 'whole',
+    finished_count: 'whole',
+    finished_bytes: 'whole',
+    counts: 'text',
+  },
+  onConflict: { key: ['id'], update: ['position', 'place', 'finished_count', 'finished_bytes', 'counts'] },
+}
+
+/** What is written of the ledger and of the owners. */
+export function countersOf(ledger: LedgerState, owners: ReadonlyMap<string, OwnerState>): readonly Insert[] {
+  const row: Row = {
+    id: 1,
+    position: ledger.position,
+    place: ledger.place,
+    finished_count: ledger.finishedCount,
+    finished_bytes: ledger.finishedBytes,
+    counts: JSON.stringify(ledger.counts),
+  }
+  const rows = [...owners].map(([owner, { position, counts }]) => ({
+    owner: toKept(owner),
+    position,
+    counts: JSON.stringify(counts),
+  }))
+  return [
+    { into: OWNERS, rows },
+    { into: LEDGER, rows: [row] },
+  ]
 }
 
 const OWNERS: BulkInsert = {
@@ -60,19 +81,6 @@ export async function readOwners(
     .where('owner', 'in', sql<string>`${dialect.setOf([...owners].map(toKept))}`)
     .execute()
   return new Map(rows.map((row) => [fromKept(row.owner), { position: row.position, counts: parseCounts(row.counts) }]))
-}
-
-export async function writeOwners(
-  db: Database,
-  dialect: SqlDialect,
-  owners: ReadonlyMap<string, OwnerState>,
-): Promise<void> {
-  const rows = [...owners].map(([owner, { position, counts }]) => ({
-    owner: toKept(owner),
-    position,
-    counts: JSON.stringify(counts),
-  }))
-  await dialect.insertRows(db, OWNERS, rows)
 }
 
 function parseCounts(json: string): Counts {

@@ -115,9 +115,15 @@ export function postgresDialect(parts: PostgresParts): SqlDialect {
       const typed = Object.entries(columns).map(([column, type]) => sql`${sql.ref(column)} ${TYPES[type]}`)
       return sql`json_to_recordset(${JSON.stringify(rows)}::json) as r(${sql.join(typed)})`
     },
-    async insertRows(db, insert, rows) {
-      if (rows.length === 0) return
-      await db.executeQuery(CompiledQuery.raw(insertText(insert, schema), [JSON.stringify(rows)]))
+    async insertAll(db, inserts) {
+      const given = inserts.filter(({ rows }) => rows.length > 0)
+      const texts = given.map(({ into }, index) => insertText(into, schema, index + 1))
+      const last = texts.pop()
+      if (last === undefined) return
+      const before = texts.map((text, index) => `w${index} as (${text})`)
+      const text = before.length === 0 ? last : `with ${before.join(', ')} ${last}`
+      const values = given.map(({ rows }) => JSON.stringify(rows))
+      await db.executeQuery(CompiledQuery.raw(text, values))
     },
     async notify(db, hints) {
       await sql`select pg_notify(${channel}, ${toNotification(self, hints)})`.execute(db)
@@ -146,10 +152,10 @@ function toFace(connection: Connection): DatabaseConnection {
   }
 }
 
-/** One text and one parameter, whatever the number of rows. */
-function insertText(insert: BulkInsert, schema: string): string {
+/** One text and one parameter, of this number, whatever the number of rows. */
+function insertText(insert: BulkInsert, schema: string, parameter: number): string {
   const columns = Object.entries(insert.columns)
   const typed = columns.map(([column, type]) => `"${column}" ${type === 'whole' ? 'bigint' : 'text'}`).join(', ')
   const names = listOf(columns.map(([column]) => column))
-  return `${headOf(insert, schema)} select ${names} from json_to_recordset($1::json) as r(${typed})${tailOf(insert)}`
+  return `${headOf(insert, schema)} select ${names} from json_to_recordset($${parameter}::json) as r(${typed})${tailOf(insert)}`
 }

@@ -5,7 +5,7 @@ import type { TaskStatus } from '../../../machines/vocabulary.ts'
 import type { PruneReply } from '../../ports/task-store.ts'
 import { recount, type LedgerState } from './commit-decision.ts'
 import { fromKept } from './kept-text.ts'
-import { readLedger, readOwners, writeLedger, writeOwners } from './ledger.ts'
+import { countersOf, readLedger, readOwners } from './ledger.ts'
 import type { Database, SqlDialect } from './sql-dialect.ts'
 import { withLedger } from './transaction.ts'
 
@@ -83,7 +83,6 @@ async function evict(
   for (const table of ['events', 'claims', 'outbox', 'attachments', 'tasks'] as const) {
     await db.deleteFrom(table).where('task_id', 'in', gone).execute()
   }
-  await writeOwners(db, dialect, owners)
-  await writeLedger(db, ledger)
+  await dialect.insertAll(db, countersOf(ledger, owners))
   return leaving.length
 }

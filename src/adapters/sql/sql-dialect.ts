@@ -1,7 +1,7 @@
 /** What differs between the databases: the seam behind which the same schema and the same queries serve both. */
 import type { Dialect, Kysely, RawBuilder } from 'kysely'
 import type { StoreHint } from '../../ports/cluster-store.ts'
-import type { BulkInsert, ColumnType, Row } from './bulk-insert.ts'
+import type { ColumnType, Insert, Row } from './bulk-insert.ts'
 import type { FaultOf } from './fault.ts'
 import type { Tables } from './tables.ts'
 
@@ -32,7 +32,8 @@ export interface SqlDialect {
   setOf(texts: readonly string[]): RawBuilder<unknown>
   /** The rows as a source `r` in `from`. */
   rowsOf(columns: Readonly<Record<string, ColumnType>>, rows: readonly Row[]): RawBuilder<unknown>
-  insertRows(db: Database, insert: BulkInsert, rows: readonly Row[]): Promise<void>
+  /** Writes rows of different tables: in one trip, where the database is a trip away. No table is named twice. */
+  insertAll(db: Database, inserts: readonly Insert[]): Promise<void>
   /** Tells other processes, once the transaction is committed. */
   notify(db: Database, hints: readonly StoreHint[]): Promise<void>
   /** Calls back with what other processes tell, until the undo is called. */

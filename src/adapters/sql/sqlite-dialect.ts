@@ -11,8 +11,8 @@ import {
   type DatabaseConnection,
   type Driver,
 } from 'kysely'
-import { headOf, tailOf, type BulkInsert } from './bulk-insert.ts'
-import type { SqlDialect } from './sql-dialect.ts'
+import { headOf, tailOf, type BulkInsert, type Insert } from './bulk-insert.ts'
+import type { Database, SqlDialect } from './sql-dialect.ts'
 import type { SqliteDatabase, SqliteDurability, SqliteStatement } from './sqlite-database.ts'
 import { sqliteFaultOf } from './sqlite-faults.ts'
 import { shareTurns } from './turns.ts'
@@ -94,16 +94,8 @@ export function sqliteDialect(parts: {
       const read = Object.keys(columns).map((column) => sql`value ->> ${sql.lit(column)} as ${sql.ref(column)}`)
       return sql`(select ${sql.join(read)} from json_each(${JSON.stringify(rows)})) as r`
     },
-    async insertRows(db, insert, rows) {
-      const columns = Object.keys(insert.columns)
-      let from = 0
-      for (const size of CHUNK_SIZES) {
-        for (; rows.length - from >= size; from += size) {
-          const chunk = rows.slice(from, from + size)
-          const values = chunk.flatMap((row) => columns.map((column) => row[column] ?? null))
-          await db.executeQuery(CompiledQuery.raw(insertText(insert, size), values))
-        }
-      }
+    async insertAll(db, inserts) {
+      for (const insert of inserts) await insertInChunks(db, insert)
     },
     notify: async () => undefined,
     listen: (onHint) => watchOtherProcesses(database, () => onHint({})),
@@ -146,6 +138,18 @@ function createConnection(database: SqliteDatabase): DatabaseConnection {
     async *streamQuery() {
       throw new Error('no query of the store is streamed')
     },
+  }
+}
+
+async function insertInChunks(db: Database, { into, rows }: Insert): Promise<void> {
+  const columns = Object.keys(into.columns)
+  let from = 0
+  for (const size of CHUNK_SIZES) {
+    for (; rows.length - from >= size; from += size) {
+      const chunk = rows.slice(from, from + size)
+      const values = chunk.flatMap((row) => columns.map((column) => row[column] ?? null))
+      await db.executeQuery(CompiledQuery.raw(insertText(into, size), values))
+    }
   }
 }
 

@@ -161,7 +161,8 @@ describe('what became of a delivery', () => {
       { type: 'delivery.retried', seq: 2, attempt: 1, failure: { code: 'channel_error' } },
       { type: 'delivery.delivered', seq: 3, attempt: 2 },
     ])
-    expect(items.findIndex(({ type }) => type === 'task.completed')).toBe(items.indexOf(told[0] ?? items[0]!) - 1)
+    const types = items.map(({ type }) => type)
+    expect(types.indexOf('task.completed')).toBe(types.indexOf('delivery.requested') - 1)
   })
 
   test('can be resumed from the cursor of any of its events, and is no part of the stream of its task', async () => {

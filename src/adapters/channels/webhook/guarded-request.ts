@@ -11,7 +11,7 @@
  */
 import { request as httpRequest, type OutgoingHttpHeaders } from 'node:http'
 import { connect as netConnect, isIP, type LookupFunction, type Socket, type TcpNetConnectOpts } from 'node:net'
-import { connect as tlsConnect } from 'node:tls'
+import { connect as tlsConnect, type SecureContext } from 'node:tls'
 import { onAbort } from '../../../abort-listeners.ts'
 import { ChannelError } from '../../../channel-error.ts'
 import type { Awaitable } from '../../../ports/awaitable.ts'
@@ -26,8 +26,8 @@ export interface RequestSettings {
   /** The addresses of a host. */
   readonly resolve: (host: string) => Awaitable<readonly string[]>
   readonly connect?: (options: TcpNetConnectOpts) => Socket
-  /** What is trusted instead of the certificates that Node knows. */
-  readonly ca: string | readonly string[] | undefined
+  /** What is trusted: made once, as that is most of the work of a connection. */
+  readonly trust: SecureContext
   readonly maxAnswerBytes: number
 }
 
@@ -56,8 +56,10 @@ export async function postGuarded(settings: RequestSettings, post: GuardedPost):
   const stopListening = onAbort(signal, (reason) => socket.destroy(reason instanceof Error ? reason : undefined))
   try {
     await reached(socket, 'connect')
-    refuse(settings.guard.refuseAddress(host, socket.remoteAddress ?? ''))
-    const stream = url.protocol === 'https:' ? await encrypted(socket, host, settings.ca) : socket
+    // It has none any more when the other side has closed it meanwhile.
+    if (socket.remoteAddress === undefined) throw new Error('the connection was closed')
+    refuse(settings.guard.refuseAddress(host, socket.remoteAddress))
+    const stream = url.protocol === 'https:' ? await encrypted(socket, host, settings.trust) : socket
     return await exchange(stream, post, settings.maxAnswerBytes)
   } finally {
     stopListening()
@@ -78,13 +80,13 @@ function openSocket(
   return connect({ host, port, lookup, autoSelectFamily: true, noDelay: true })
 }
 
-async function encrypted(socket: Socket, host: string, ca: RequestSettings['ca']): Promise<Socket> {
+async function encrypted(socket: Socket, host: string, trust: SecureContext): Promise<Socket> {
   const stream = tlsConnect({
     socket,
     host,
     // A name only: the extension has no place for addresses.
     ...(isIP(host) === 0 ? { servername: host } : {}),
-    ...(ca === undefined ? {} : { ca: [ca].flat() }),
+    secureContext: trust,
     ALPNProtocols: ['http/1.1'],
     rejectUnauthorized: true,
   })

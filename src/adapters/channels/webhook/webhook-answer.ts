@@ -26,7 +26,7 @@ export function requireTaken({ status, retryAfter }: Answer, now: number): void 
 }
 
 /** A `Retry-After` in seconds or as a date, from now, within bounds; `undefined` when it is neither. */
-export function retryAfterMsOf(text: string | undefined, now: number): number | undefined {
+function retryAfterMsOf(text: string | undefined, now: number): number | undefined {
   const trimmed = text?.trim() ?? ''
   const ms = /^\d+$/.test(trimmed)
     ? Number(trimmed) * 1_000

@@ -1,6 +1,7 @@
 /** The options of a webhook channel, checked. No message quotes a URL, a header or a secret: each may be one. */
 import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
+import { createSecureContext } from 'node:tls'
 import { checkBoolean, checkDuration, checkFunction, checkOptionNames, checkWhole } from '../../../options.ts'
 import { createAddressGuard, foldHost, hostOf, parseUrl, type AddressGuard } from './address-guard.ts'
 import type { RequestSettings } from './guarded-request.ts'
@@ -101,7 +102,7 @@ export function checkWebhookOptions(options: WebhookChannelOptions): WebhookSett
     signAnyUrl: anyUrl === undefined ? undefined : createSigner('anyUrl', anyUrl),
     timeoutMs,
     maxAnswerBytes: checkWhole('maxAnswerBytes', options.maxAnswerBytes ?? 65_536, { min: 0, max: MAX_ANSWER_BYTES }),
-    ca: ca === undefined ? undefined : [ca].flat().map(checkCertificate),
+    trust: createSecureContext(ca === undefined ? {} : { ca: checkCertificates(ca) }),
     resolve: checkFunction('resolve', resolve),
   }
 }
@@ -168,7 +169,10 @@ function checkList(name: string, value: unknown): readonly unknown[] {
   throw new TypeError(`${name} must be a list`)
 }
 
-function checkCertificate(value: unknown): string {
-  if (typeof value === 'string' && value.includes('-----BEGIN CERTIFICATE-----')) return value
+function checkCertificates(ca: unknown): string[] {
+  const given: readonly unknown[] = [ca].flat()
+  const isFine =
+    given.length > 0 && given.every((one) => typeof one === 'string' && one.includes('-----BEGIN CERTIFICATE-----'))
+  if (isFine) return given as string[]
   throw new TypeError('ca must be certificates in PEM')
 }
