@@ -34,6 +34,7 @@ export type {
   NoticeSettings,
   NoticeOptions,
   NoticeTemplates,
+  QuestionNoticeView,
   StartNoticeView,
 } from './delivery/notice-settings.ts'
 export type { Operator } from './operator.ts'

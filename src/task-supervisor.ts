@@ -253,7 +253,7 @@ export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskS
     goOnWith: async (entry) => {
       const delivery = await deliveries.adopt(entry)
       // Its task has ended.
-      if (entry.kind === 'start') delivery?.withdraw()
+      if (entry.kind !== 'end') delivery?.withdraw()
     },
     recall: createRecall(tools),
     reportError,

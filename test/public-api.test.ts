@@ -142,6 +142,7 @@ const DOORS: Readonly<Record<string, Door>> = {
       'Projection',
       'PruneReply',
       'QuestionMessage',
+      'QuestionNoticeView',
       'Recipient',
       'ReconcileReport',
       'RestartIntensity',

@@ -34,12 +34,15 @@ export interface DeliverySettings extends DeliveryLimits {
   readonly digestMs: number
 }
 
+/** What is told of a task before its end. */
+export type Told = { readonly kind: 'start' } | { readonly kind: 'question'; readonly question: string }
+
 export interface Deliveries {
   readonly caller: ChannelCaller
   /** Sends what a commit has just put into the outbox. */
   take(entries: readonly OutboxEntry[]): void
-  /** Tells a target that a task has started. Nothing comes of it when the store does not take it. */
-  announce(record: StoredRecord, target: string): Promise<Delivery | undefined>
+  /** Tells a target something of a task that lives: that it has started, or what it asks. */
+  tell(record: StoredRecord, target: string, told: Told): Promise<Delivery | undefined>
   /** Goes on with what another process has left, if nobody else does. */
   adopt(entry: OutboxEntry): Promise<Delivery | undefined>
   /** Sends a dead letter again: the rest of it, or all of it under another id. Whether it was one still. */
@@ -87,7 +90,7 @@ export function createDeliveries(parts: {
   const keeper = createEntryKeeper({ ...parts, onError: reportStore })
 
   /** `before`: what the store had of it. */
-  const tell = (
+  const publish = (
     before: OutboxEntry | undefined,
     entry: OutboxEntry,
     record: StoredRecord,
@@ -132,7 +135,7 @@ export function createDeliveries(parts: {
     async save(before, next, record) {
       const kept = await keeper.keep(next)
       if (typeof kept === 'string') return kept
-      tell(before, next, record, kept)
+      publish(before, next, record, kept)
       if (next.state !== 'pending') parts.onSettled()
       return 'kept'
     },
@@ -164,7 +167,7 @@ export function createDeliveries(parts: {
     const reply = await store.putDelivery(next)
     if (reply.kind === 'stale') return false
     const record = await store.read(next.taskId)
-    if (record !== undefined) tell(before, next, record, reply)
+    if (record !== undefined) publish(before, next, record, reply)
     return true
   }
 
@@ -195,7 +198,7 @@ export function createDeliveries(parts: {
     return true
   }
 
-  const request = (asked: Pick<OutboxEntry, 'taskId' | 'owner' | 'target' | 'kind'>): OutboxEntry =>
+  const request = (asked: Pick<OutboxEntry, 'taskId' | 'owner' | 'target' | 'kind' | 'question'>): OutboxEntry =>
     requestDelivery({ ...asked, deliveryId: parts.createId(), node: parts.nodeId(), at: clock.now() })
 
   return {
@@ -205,8 +208,8 @@ export function createDeliveries(parts: {
       for (const entry of entries) if (!byId.has(entry.deliveryId)) start(entry)
     },
 
-    async announce({ taskId, owner }, target) {
-      const entry = request({ taskId, owner, target, kind: 'start' })
+    async tell({ taskId, owner }, target, told) {
+      const entry = request({ taskId, owner, target, ...told })
       return (await put(undefined, entry)) ? start(entry) : undefined
     },
 

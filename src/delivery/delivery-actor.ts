@@ -50,13 +50,13 @@ export interface DeliveryParts {
     get(target: string): DeliveryFailure | undefined
     add(target: string, why: DeliveryFailure): void
   }
-  /** The messages of a notice, for this channel; that of several ends is a digest. */
+  /** The messages of a notice, for this channel; that of several ends is a digest. Nothing when it is over by now. */
   readonly render: (
     entry: OutboxEntry,
     record: StoredRecord,
     others: readonly StoredRecord[],
     channel: Channel,
-  ) => readonly string[]
+  ) => readonly string[] | undefined
   /** Keeps an entry, however long that takes. `lost`: another process has it. `stopped`: the supervisor has. */
   readonly save: (before: OutboxEntry, next: OutboxEntry, record: StoredRecord) => Promise<'kept' | 'lost' | 'stopped'>
   readonly parseTarget: (target: string) => DeliveryTarget
@@ -118,8 +118,8 @@ export function createDelivery(given: OutboxEntry, parts: DeliveryParts): Delive
   }
 
   const giveUp = async (failure: DeliveryFailure, record: StoredRecord, attempts: number): Promise<void> => {
-    // Nobody sends a start again when its task may have ended.
-    if (entry.kind === 'start') return withdrawNow(record, { reason: 'failed', failure })
+    // Nobody tells again later what is over by then. The owner hears of questions in his inbox as well.
+    if (entry.kind !== 'end') return withdrawNow(record, { reason: 'failed', failure })
     await settle(deadLettered(entry, failure, clock.now(), attempts), record, 'delivery.giveUp')
     if (!isLost) parts.onGiveUp(entry)
   }
@@ -175,7 +175,7 @@ export function createDelivery(given: OutboxEntry, parts: DeliveryParts): Delive
   ): Promise<SendOutcome | 'lost'> => {
     for (let part = entry.sent + 1; ; part += 1) {
       const { deliveryId, taskId, kind, requestedAt: at } = entry
-      const id = texts.length === 1 ? deliveryId : `${deliveryId}.${part}`
+      const id = texts.length === 1 ? deliveryId : `${deliveryId}-${part}`
       const text = texts[part - 1]
       // All of it had arrived before what became of it could be kept.
       if (text === undefined) return { kind: 'accepted', messageId: undefined }
@@ -234,7 +234,12 @@ export function createDelivery(given: OutboxEntry, parts: DeliveryParts): Delive
     }
     const others = await collect(record, behind)
     if (others === undefined) return NOTHING_TO_DO
-    const outcome = await sendParts(record, parts.render(entry, record, others, channel), channel)
+    const texts = parts.render(entry, record, others, channel)
+    if (texts === undefined) {
+      await withdrawNow(record)
+      return NOTHING_TO_DO
+    }
+    const outcome = await sendParts(record, texts, channel)
     if (outcome === 'lost') return NOTHING_TO_DO
     switch (outcome.kind) {
       case 'accepted':

@@ -19,6 +19,7 @@ export function requestDelivery(asked: {
   readonly owner: string
   readonly target: string
   readonly kind: DeliveryKind
+  readonly question?: string
   readonly node: string | undefined
   readonly at: number
 }): OutboxEntry {

@@ -8,11 +8,17 @@ import {
   checkWhole,
   orDefault,
 } from '../options.ts'
-import type { TaskRecord } from '../ports/task-record.ts'
+import type { OpenQuestion, TaskRecord } from '../ports/task-record.ts'
 
 /** What a template sees of a task that went to the background. */
 export interface StartNoticeView {
   readonly record: TaskRecord
+}
+
+/** What a template sees of a task that waits for an answer. */
+export interface QuestionNoticeView {
+  readonly record: TaskRecord
+  readonly question: OpenQuestion
 }
 
 /** What a template sees of a task that has ended. All of it is frozen. */
@@ -39,6 +45,7 @@ export interface DigestNoticeView {
  */
 export interface NoticeTemplates {
   start?(view: StartNoticeView): string
+  question?(view: QuestionNoticeView): string
   end?(view: EndNoticeView): string
   digest?(view: DigestNoticeView): string
 }
@@ -79,7 +86,7 @@ export interface NoticeSettings {
 export function toNoticeSettings(name: string, options: unknown): CheckedNotices {
   const known = ['maxChars', 'maxMessages', 'templates', 'start', 'typing', 'digestMs']
   const { maxChars, maxMessages, templates, start, typing, digestMs } = checkOptionNames(name, options, known)
-  const given = checkOptionNames(`${name}.templates`, templates, ['start', 'end', 'digest'])
+  const given = checkOptionNames(`${name}.templates`, templates, ['start', 'question', 'end', 'digest'])
   for (const kind of Object.keys(given)) {
     if (given[kind] !== undefined) checkFunction(`${name}.templates.${kind}`, given[kind])
   }

@@ -2,7 +2,7 @@
 import type { StopCause, TaskFailure } from '../../machines/vocabulary.ts'
 import type { TaskRecord } from '../ports/task-record.ts'
 import { createDocumentWriter, type DocumentWriter, type NoticeBody, type NoticeDocument } from './notice-document.ts'
-import type { DigestNoticeView, EndNoticeView, StartNoticeView } from './notice-settings.ts'
+import type { DigestNoticeView, EndNoticeView, QuestionNoticeView, StartNoticeView } from './notice-settings.ts'
 import { visibleBody, visibleName } from './visible-text.ts'
 
 const SECOND_MS = 1_000
@@ -31,6 +31,16 @@ export function startDocument({ record }: StartNoticeView): NoticeDocument {
   if (record.description !== undefined && record.description.trim() !== '') {
     writer.body({ text: visibleBody(record.description), info: '' }, MAX_DESCRIPTION_CHARS)
   }
+  return writer.end(visibleName(record.taskId))
+}
+
+/** Who answers needs the key and the task. The time is told as it was set, so that another attempt says the same. */
+export function questionDocument({ record, question }: QuestionNoticeView, maxChars: number): NoticeDocument {
+  const writer = createDocumentWriter()
+  writer.head(`${titleOf(record)} asks and waits for an answer · task ${visibleName(record.taskId)}`)
+  const { body } = toBody(question.question)
+  if (body !== undefined) writer.body(body, maxChars)
+  writer.line(`Question ${visibleName(question.key)}, open until ${new Date(question.answerBy).toISOString()}.`)
   return writer.end(visibleName(record.taskId))
 }
 

@@ -1,5 +1,5 @@
 /**
- * What is sent of a task: that it went to the background, how it ended, or how several of one conversation did.
+ * What is sent of a task: that it went to the background, what it asks, how it ended, or how several of one conversation did.
  *
  * 1. The same notice gives the same messages, always; a message that is sent again is the one that was sent.
  * 2. What comes from tasks stands in a fence that nothing in it closes, or is one name in one line. Neither pings anybody
@@ -9,16 +9,28 @@
  * 4. No stack and no input of a task is in it. What a tool throws is, and a host that has secrets there brings a template.
  */
 import type { ChannelLimits } from '../ports/channel.ts'
-import type { TaskRecord } from '../ports/task-record.ts'
+import type { OpenQuestion, TaskRecord } from '../ports/task-record.ts'
 import { fitNotice } from './fit-notice.ts'
 import { toDocument, type NoticeDocument } from './notice-document.ts'
-import type { DigestNoticeView, EndNoticeView, NoticeSettings, StartNoticeView } from './notice-settings.ts'
-import { digestDocument, endDocument, startDocument } from './notice-texts.ts'
+import type {
+  DigestNoticeView,
+  EndNoticeView,
+  NoticeSettings,
+  QuestionNoticeView,
+  StartNoticeView,
+} from './notice-settings.ts'
+import { digestDocument, endDocument, questionDocument, startDocument } from './notice-texts.ts'
 import { visibleName } from './visible-text.ts'
 
 export interface StartNotice {
   readonly kind: 'start'
   readonly record: TaskRecord
+}
+
+export interface QuestionNotice {
+  readonly kind: 'question'
+  readonly record: TaskRecord
+  readonly question: OpenQuestion
 }
 
 export interface EndNotice {
@@ -35,7 +47,7 @@ export interface DigestNotice {
   readonly ends: readonly EndNotice[]
 }
 
-export type Notice = StartNotice | EndNotice | DigestNotice
+export type Notice = StartNotice | QuestionNotice | EndNotice | DigestNotice
 
 export interface NoticeMessages {
   /** Markdown; at least one. */
@@ -68,6 +80,8 @@ function builtIn(notice: Notice, maxChars: number): NoticeDocument {
   switch (notice.kind) {
     case 'start':
       return startDocument(toStartView(notice))
+    case 'question':
+      return questionDocument(toQuestionView(notice), maxChars)
     case 'end':
       return endDocument(toEndView(notice), maxChars)
     case 'digest':
@@ -92,11 +106,13 @@ function fromTemplate(
 
 function callTemplate(
   notice: Notice,
-  { start, end, digest }: NoticeSettings['templates'],
+  { start, question, end, digest }: NoticeSettings['templates'],
 ): { readonly written: unknown } | undefined {
   switch (notice.kind) {
     case 'start':
       return start && { written: start(frozen(toStartView(notice))) }
+    case 'question':
+      return question && { written: question(frozen(toQuestionView(notice))) }
     case 'end':
       return end && { written: end(frozen(toEndView(notice))) }
     case 'digest':
@@ -106,6 +122,10 @@ function callTemplate(
 
 function toStartView({ record }: StartNotice): StartNoticeView {
   return { record }
+}
+
+function toQuestionView({ record, question }: QuestionNotice): QuestionNoticeView {
+  return { record, question }
 }
 
 function toEndView({ record, value, isSpilled }: EndNotice): EndNoticeView {

@@ -1,17 +1,19 @@
 /**
- * What people see while a task runs: that it has started, and that it is under way.
+ * What people see while a task runs: that it has started, that it is under way, and what it asks.
  *
  * 1. It follows what is kept of the task: shown from the moment somebody has a ticket and the code runs, gone when the task
  *    ends, has another target, or waits for an answer.
- * 2. One start notice for a task and a target, however often the task or its process starts again.
+ * 2. One start notice for a task and a target, and one notice for a question, however often the task or its process starts
+ *    again. What is answered before it was told is not told.
  * 3. Nothing of it holds up the task or its result. A place that fails is left alone.
  */
 import { isFinalStatus } from '../../machines/vocabulary.ts'
 import type { Channel, ChannelPresence } from '../ports/channel.ts'
 import type { Deadlines, Moment } from '../ports/deadlines.ts'
+import type { OutboxEntry } from '../ports/delivery.ts'
 import type { StoredRecord } from '../ports/task-record.ts'
 import type { TaskStore } from '../ports/task-store.ts'
-import type { Deliveries } from './deliveries.ts'
+import type { Deliveries, Told } from './deliveries.ts'
 import type { Delivery } from './delivery-actor.ts'
 import { parseTarget } from './targets.ts'
 
@@ -29,8 +31,15 @@ export interface Presence {
 /** One task at one target. */
 interface Showing {
   readonly sign: Sign | undefined
-  start: Delivery | undefined
-  isOver: boolean
+  readonly start: Telling | undefined
+  /** By their keys. */
+  readonly questions: Map<string, Telling>
+}
+
+/** Something that is told as long as it is true. */
+interface Telling {
+  /** It need not be told any more, or has to be taken away. */
+  end(): void
 }
 
 /** Something that goes away by itself, and is shown again and again. */
@@ -40,7 +49,7 @@ interface Sign {
 
 export function createPresence(parts: {
   readonly channels: ReadonlyMap<string, Channel>
-  readonly deliveries: Pick<Deliveries, 'announce' | 'adopt' | 'caller'>
+  readonly deliveries: Pick<Deliveries, 'tell' | 'adopt' | 'caller'>
   readonly store: Pick<TaskStore, 'readOutbox'>
   readonly deadlines: Deadlines
   /** Whether starts are told: `undefined` where people read along. */
@@ -94,29 +103,49 @@ export function createPresence(parts: {
   const begin = (record: StoredRecord, target: string): Showing => {
     const presence = channelOf(target)?.presence
     const sign = presence?.kind === 'typing' && parts.showsTyping ? createSign(target, presence) : undefined
-    const showing: Showing = { sign, start: undefined, isOver: false }
-    if (tellsStartAt(target)) parts.runOutside(() => void tellStart(record, target, showing))
-    return showing
+    const start = tellsStartAt(target) ? tell(record, target, { kind: 'start' }) : undefined
+    return { sign, start, questions: new Map() }
   }
 
-  const tellStart = async (record: StoredRecord, target: string, showing: Showing): Promise<void> => {
-    try {
-      const known = await store.readOutbox(record.taskId)
-      const told = known.find((entry) => entry.kind === 'start' && entry.target === target)
-      if (showing.isOver || (told !== undefined && told.state !== 'pending')) return
-      // The process that told it is gone, and what it shows is this one's to take away.
-      const start = await (told === undefined ? deliveries.announce(record, target) : deliveries.adopt(told))
-      if (showing.isOver) start?.withdraw()
-      else showing.start = start
-    } catch (error) {
-      parts.onError(error, record.taskId)
+  const tell = (record: StoredRecord, target: string, told: Told): Telling => {
+    let delivery: Delivery | undefined
+    let isOver = false
+    const begun = async (): Promise<void> => {
+      try {
+        const known = (await store.readOutbox(record.taskId)).find((entry) => isAbout(entry, target, told))
+        if (isOver || (known !== undefined && known.state !== 'pending')) return
+        // The process that told it is gone, and what it shows is this one's to take away.
+        delivery = await (known === undefined ? deliveries.tell(record, target, told) : deliveries.adopt(known))
+        if (isOver) delivery?.withdraw()
+      } catch (error) {
+        parts.onError(error, record.taskId)
+      }
+    }
+    parts.runOutside(() => void begun())
+    return {
+      end() {
+        isOver = true
+        delivery?.withdraw()
+      },
     }
   }
 
-  const end = (showing: Showing): void => {
-    showing.isOver = true
-    showing.sign?.setShown(false)
-    showing.start?.withdraw()
+  const tellQuestions = (record: StoredRecord, target: string, { questions: told }: Showing): void => {
+    const open = new Set((record.questions ?? []).map(({ key }) => key))
+    for (const [key, telling] of told) {
+      if (open.has(key)) continue
+      telling.end()
+      told.delete(key)
+    }
+    for (const question of open) {
+      if (!told.has(question)) told.set(question, tell(record, target, { kind: 'question', question }))
+    }
+  }
+
+  const end = ({ sign, start, questions }: Showing): void => {
+    sign?.setShown(false)
+    start?.end()
+    for (const question of questions.values()) question.end()
   }
 
   const note: Presence['note'] = (record) => {
@@ -133,6 +162,7 @@ export function createPresence(parts: {
       const showing = shown.get(target) ?? begin(record, target)
       shown.set(target, showing)
       showing.sign?.setShown(record.status === 'running' || record.status === 'finishing')
+      if (channelOf(target)?.presence !== undefined) tellQuestions(record, target, showing)
     }
     if (shown.size === 0) byTask.delete(record.taskId)
     else byTask.set(record.taskId, shown)
@@ -148,4 +178,9 @@ export function createPresence(parts: {
       byTask.clear()
     },
   }
+}
+
+function isAbout(entry: OutboxEntry, target: string, told: Told): boolean {
+  if (entry.target !== target || entry.kind !== told.kind) return false
+  return told.kind === 'start' || entry.question === told.question
 }

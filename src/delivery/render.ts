@@ -1,4 +1,5 @@
 /** The messages of a delivery, made from what is kept of its task. */
+import type { OutboxEntry } from '../ports/delivery.ts'
 import type { Logger } from '../ports/logger.ts'
 import type { StoredRecord, TaskRecord } from '../ports/task-record.ts'
 import type { DeliveryParts } from './delivery-actor.ts'
@@ -20,13 +21,27 @@ export function createRender(parts: {
     ...(stored.isSpilled === true ? { isSpilled: true } : {}),
   })
 
-  const toNotice = (isStart: boolean, first: StoredRecord, others: readonly StoredRecord[]): Notice => {
-    if (isStart) return { kind: 'start', record: view(first) }
-    return others.length === 0 ? toEnd(first) : { kind: 'digest', ends: [first, ...others].map(toEnd) }
+  const toQuestion = (stored: StoredRecord, key: string | undefined): Notice | undefined => {
+    const question = stored.questions?.find((open) => open.key === key)
+    return question === undefined ? undefined : { kind: 'question', record: view(stored), question }
   }
 
-  return ({ kind, taskId, target }, first, others, channel) => {
-    const { texts, templateError } = toMessages(toNotice(kind === 'start', first, others), notices, channel.limits)
+  const toNotice = (entry: OutboxEntry, record: StoredRecord, others: readonly StoredRecord[]): Notice | undefined => {
+    switch (entry.kind) {
+      case 'start':
+        return { kind: 'start', record: view(record) }
+      case 'question':
+        return toQuestion(record, entry.question)
+      case 'end':
+        return others.length === 0 ? toEnd(record) : { kind: 'digest', ends: [record, ...others].map(toEnd) }
+    }
+  }
+
+  return (entry, record, others, channel) => {
+    const notice = toNotice(entry, record, others)
+    if (notice === undefined) return undefined
+    const { taskId, target } = entry
+    const { texts, templateError } = toMessages(notice, notices, channel.limits)
     if (templateError !== undefined) {
       logger.error({ taskId, target, error: templateError }, 'a template of notices failed; the built-in text is sent')
     }

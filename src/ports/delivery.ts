@@ -8,8 +8,8 @@ import type { DeliveryState } from '../../machines/vocabulary.ts'
 
 export type { DeliveryState }
 
-/** `start`: the task went to the background. `end`: it has ended, and this is its result. */
-export type DeliveryKind = 'start' | 'end'
+/** `start`: the task went to the background. `question`: it waits for an answer. `end`: it has ended, and this is its result. */
+export type DeliveryKind = 'start' | 'question' | 'end'
 
 /** Why a receiver does not have a notice. */
 export interface DeliveryFailure {
@@ -49,7 +49,7 @@ export interface DeliveryEventData {
   /** Somebody sends a dead letter again. */
   'delivery.replayed': { readonly actor: string }
   /**
-   * `ended`: the task ended before its start was told, or what was shown while it ran is taken back. `failed`: its start could
+   * `ended`: what was to be told is over, or what was shown while it ran is taken back. `failed`: a start or a question could
    * not be told. `cleared`: somebody put a dead letter away.
    */
   'delivery.withdrawn': {
@@ -91,6 +91,8 @@ export interface OutboxEntry {
   readonly owner: string
   readonly target: string
   readonly kind: DeliveryKind
+  /** The key of the question, of one. */
+  readonly question?: string
   /** Rises by one with each change, from 1. */
   readonly version: number
   /** Who sends it; absent where one process at a time has the store. */

@@ -69,8 +69,11 @@ export function channelCase<Under extends ChannelUnderTest>(
   }
 }
 
+/** Any moment, the same in each attempt. */
+const SENT_AT = Date.UTC(2030, 0, 1)
+
 export function messageOf(id: string, text: string): ChannelMessage {
-  return { id, text, kind: 'end', part: 1, parts: 1, deliveryId: `delivery-of-${id}`, taskId: 'task-1' }
+  return { id, text, kind: 'end', part: 1, parts: 1, deliveryId: `delivery-of-${id}`, taskId: 'task-1', at: SENT_AT }
 }
 
 /** No case waits longer for a send that has to end. */

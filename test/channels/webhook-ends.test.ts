@@ -59,3 +59,54 @@ test('every end is told as what it is, signed, without a stack and without what 
     expect(text).not.toContain(import.meta.dirname)
   }
 })
+
+test('what a receiver did not take comes again with its id and its bytes, when the receiver said, and is delivered once', async () => {
+  const receiver = await startHttpReceiver()
+  receiver.answer('/hook', { status: 503, headers: { 'retry-after': '7' } })
+  const webhook = webhookChannel({
+    endpoints: { hook: { url: `${receiver.url}/hook`, secret: SECRET } },
+    allow: ['127.0.0.1'],
+    allowHttp: true,
+    allowPorts: [receiver.port],
+  })
+  const { start, advance } = setupNodes()
+  const { ann } = await start({ channels: { webhook }, deliverTo: ['webhook:hook'] })
+  const task = await ann.spawn(async () => 'the value')
+  const stateOf = async (): Promise<unknown> => {
+    const [delivery] = await ann.deliveries(task.taskId)
+    return [delivery?.state, delivery?.attempts]
+  }
+  await expect.poll(stateOf, { timeout: 5_000 }).toEqual(['pending', 1])
+  receiver.answer('/hook')
+  await advance(6_900)
+  expect(receiver.received).toHaveLength(1)
+  await advance(5_000)
+  await expect.poll(stateOf, { timeout: 5_000 }).toEqual(['delivered', 2])
+  const [first, again, ...more] = receiver.received
+  expect(more).toEqual([])
+  expect(again?.body).toBe(first?.body)
+  expect(again?.headers['webhook-id']).toBe(first?.headers['webhook-id'])
+})
+
+test('an endpoint that says it is gone gets nothing more', async () => {
+  const receiver = await startHttpReceiver()
+  receiver.answer('/hook', { status: 410 })
+  const webhook = webhookChannel({
+    endpoints: { hook: { url: `${receiver.url}/hook`, secret: SECRET } },
+    allow: ['127.0.0.1'],
+    allowHttp: true,
+    allowPorts: [receiver.port],
+  })
+  const { start, advance } = setupNodes()
+  const { ann } = await start({ channels: { webhook }, deliverTo: ['webhook:hook'] })
+  const codeOf = async (taskId: string): Promise<unknown> => {
+    const [delivery] = await ann.deliveries(taskId)
+    return [delivery?.state, delivery?.failure?.code]
+  }
+  for (const _task of [1, 2]) {
+    const { taskId } = await ann.spawn(async () => 'the value')
+    await expect.poll(() => codeOf(taskId), { timeout: 5_000 }).toEqual(['deadLettered', 'target_gone'])
+  }
+  await advance(600_000)
+  expect(receiver.received).toHaveLength(1)
+})

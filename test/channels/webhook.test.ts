@@ -55,6 +55,7 @@ describe('a message', () => {
     expect({ path, method }).toEqual({ path: HOOK, method: 'POST' })
     expect(JSON.parse(body)).toEqual({
       type: 'delivery.end',
+      timestamp: '2030-01-01T00:00:00.000Z',
       data: { deliveryId: 'delivery-1', taskId: 'task-1', kind: 'end', part: 2, parts: 3, text: 'é \u0000 \ud800 "q"' },
     })
     expect(headers).toMatchObject({

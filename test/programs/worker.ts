@@ -10,13 +10,19 @@ import {
   type SpawnCall,
   type TaskSupervisorOptions,
 } from 'outlive'
+import { createTestHook } from './worker-hook.ts'
 import { createTestTools, type TestTools } from './worker-tools.ts'
 import { openTestStore, type StorePlace } from './worker-stores.ts'
 
 export interface WorkerGiven {
   readonly place: StorePlace
   readonly owner: string
-  readonly settings: Pick<TaskSupervisorOptions, 'leaseMs' | 'graceMs' | 'commitWaitMs' | 'maxUnsavedBytes' | 'limits'>
+  readonly settings: Pick<
+    TaskSupervisorOptions,
+    'leaseMs' | 'graceMs' | 'commitWaitMs' | 'maxUnsavedBytes' | 'limits' | 'delivery'
+  >
+  /** Where the channel `hook` posts to. */
+  readonly hookPort?: number
 }
 
 /** What the process says unasked. */
@@ -49,7 +55,10 @@ const log =
 const tasks = createTaskSupervisor({
   ...given.settings,
   store: openTestStore(given.place),
-  channels: { mail: callbackChannel(() => undefined) },
+  channels: {
+    mail: callbackChannel(() => undefined),
+    ...(given.hookPort === undefined ? {} : { hook: createTestHook(given.hookPort) }),
+  },
   tools: [tools.again, tools.deadly, tools.tree],
   retention: { maxFinished: 1_000_000 },
   logger: { warn: log('warn'), error: log('error') },

@@ -31,7 +31,9 @@ export async function tellChatStory(platform: ChatPlatform): Promise<ChatStory> 
   })
   const mine = tasks.session({ owner: 'user:42', origin: `${platform}:${place}` })
   const messages = (): number => fake.acts.filter(({ kind }) => kind === 'message').length
-  const told = (count: number): Promise<void> => expect.poll(messages, { timeout: 5_000 }).toBe(count)
+  const told = async (count: number): Promise<void> => {
+    await expect.poll(messages, { timeout: 5_000 }).toBe(count)
+  }
   /** Ends are collected for a second, and sent then. */
   const sent = async (count: number): Promise<void> => {
     await clock.advance(1_000)

@@ -56,7 +56,7 @@ export async function chatUnderContract(platform: ChatPlatform): Promise<RemoteC
 }
 
 /** How each platform says what is wrong. */
-export function toChatFault(platform: ChatPlatform, fault: ReceiverFault): ChatFault {
+function toChatFault(platform: ChatPlatform, fault: ReceiverFault): ChatFault {
   switch (fault.kind) {
     case 'busy':
       return fault.retryAfterSeconds === undefined

@@ -60,6 +60,7 @@ export function buildProgram(folder: string, program: string): string {
       './sqlite': './src/adapters/sql/sqlite.js',
       './postgres': './src/adapters/sql/postgres.js',
       './redis': './src/adapters/redis/index.js',
+      './channels/webhook': './src/adapters/channels/webhook/index.js',
     },
   }
   writeFileSync(join(folder, 'package.json'), JSON.stringify(manifest))

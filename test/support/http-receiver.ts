@@ -35,15 +35,15 @@ export interface HttpReceiver {
   readonly received: readonly Received[]
   /** What came to a path and was answered with 2xx, or not at all after the connection had to break. */
   taken(path: string): readonly Received[]
-  /** Until it is called again for this path. Without a script all is taken. */
-  answer(path: string, script?: Script): void
+  /** Until it is called again for this path. Without a script all is taken; `after` so many were received. */
+  answer(path: string, script?: Script, after?: number): void
   connections(): number
   openConnections(): number
   close(): Promise<void>
 }
 
 export async function startHttpReceiver(tls?: SelfSigned): Promise<HttpReceiver> {
-  const scripts = new Map<string, Script>()
+  const scripts = new Map<string, { readonly script: Script; readonly after: number }>()
   const received: Received[] = []
   const taken: Received[] = []
   const sockets = new Set<Socket>()
@@ -73,7 +73,8 @@ export async function startHttpReceiver(tls?: SelfSigned): Promise<HttpReceiver>
       const { servername } = request.socket as Partial<TLSSocket>
       const name = typeof servername === 'string' ? { serverName: servername } : {}
       const one = { path, method, headers, body: Buffer.concat(chunks).toString(), ...name }
-      const script = scripts.get(path) ?? { status: 204 }
+      const scripted = scripts.get(path)
+      const script = scripted !== undefined && received.length >= scripted.after ? scripted.script : { status: 204 }
       received.push(one)
       if (script === 'reset' || (typeof script === 'object' && script.status < 300)) taken.push(one)
       answer(request, response, script)
@@ -97,9 +98,9 @@ export async function startHttpReceiver(tls?: SelfSigned): Promise<HttpReceiver>
     url: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`,
     received,
     taken: (path) => taken.filter((one) => one.path === path),
-    answer(path, script) {
+    answer(path, script, after = 0) {
       if (script === undefined) scripts.delete(path)
-      else scripts.set(path, script)
+      else scripts.set(path, { script, after })
     },
     connections: () => connections,
     openConnections: () => sockets.size,

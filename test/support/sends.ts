@@ -11,6 +11,7 @@ function messageOf(fields: Partial<ChannelMessage> = {}): ChannelMessage {
     parts: 1,
     deliveryId: 'delivery-1',
     taskId: 'task-1',
+    at: Date.UTC(2030, 0, 1),
     ...fields,
   }
 }

@@ -42,7 +42,10 @@ export function openSurvivor(
     logger: { warn: log, error: log },
     ...options,
     store: openTestStore(place),
-    channels: { mail: callbackChannel(({ message }) => void (message.kind === 'end' && mailed.push(message.taskId))) },
+    channels: {
+      ...options.channels,
+      mail: callbackChannel(({ message }) => void (message.kind === 'end' && mailed.push(message.taskId))),
+    },
     tools: [tools.again, tools.deadly, tools.tree],
   })
   onTestFinished(async () => void (await tasks.shutdown({ graceMs: 1 })))

@@ -33,7 +33,8 @@ export function useWorkers(): StartWorker {
   afterAll(() => {
     rmSync(folder, { recursive: true, force: true })
   })
-  return ({ place, owner = 'ann', settings = {} }) => startWorker(program, { place, owner, settings })
+  return ({ place, owner = 'ann', settings = {}, hookPort }) =>
+    startWorker(program, { place, owner, settings, ...(hookPort === undefined ? {} : { hookPort }) })
 }
 
 function startWorker(program: string, given: WorkerGiven): Worker {

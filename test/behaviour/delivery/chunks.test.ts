@@ -29,7 +29,7 @@ describe('a result of several messages', () => {
     expect(parts()).toEqual(Array.from({ length: count }, (_, index) => index + 1))
     for (const { message } of chat.arrived) {
       expect(message.text.length).toBeLessThanOrEqual(LIMITS.maxChars)
-      expect(message).toMatchObject({ parts: count, id: `${message.deliveryId}.${message.part}` })
+      expect(message).toMatchObject({ parts: count, id: `${message.deliveryId}-${message.part}` })
     }
     const [delivery] = await ann.deliveries(task.taskId)
     expect(delivery?.messageIds).toHaveLength(count)

@@ -1,4 +1,4 @@
-import type { ChannelPresence, TaskSupervisorOptions } from 'outlive'
+import type { ChannelPresence, TaskContext, TaskSupervisorOptions } from 'outlive'
 import { controllableTool } from 'outlive/testing'
 import { describe, expect, test } from 'vitest'
 import { later, refused, scriptedChannel } from '../../support/scripted-channel.ts'
@@ -261,5 +261,39 @@ describe('a placeholder', () => {
       expect(states).toEqual(['end delivered', 'start withdrawn'])
     }
     expect(cleared).toEqual(['m-1'])
+  })
+})
+
+describe('a question of a task', () => {
+  const asking = async (_input: undefined, ctx: TaskContext): Promise<unknown> =>
+    ctx.ask('go', 'Shall I go on?', { answerWithinMs: 60_000 })
+
+  test('reaches where people read along, once, with its key and its task', async () => {
+    const { ann, settle, chat, kinds } = setupChat('typing')
+    const task = await ann.spawn(asking, undefined, { deliverTo: ['chat:1', 'plain:1'], name: 'scout' })
+    await settle()
+    expect(kinds()).toEqual(['start', 'question'])
+    const text = chat.arrived[1]?.message.text
+    for (const part of ['scout', 'Shall I go on?', 'go', task.taskId]) expect(text).toContain(part)
+    await task.answer('go', 'yes')
+    await settle()
+    expect(kinds()).toEqual(['start', 'question', 'end'])
+    expect((await ann.deliveries(task.taskId)).filter(({ kind }) => kind === 'question')).toMatchObject([
+      { state: 'delivered', question: 'go' },
+    ])
+  })
+
+  test('that is answered before it was told is not told', async () => {
+    const { ann, advance, chat, kinds } = setupChat('typing')
+    chat.script('1', 'ok', later(10_000))
+    const task = await ann.spawn(asking, undefined, { deliverTo: 'chat:1' })
+    await advance(100)
+    await task.answer('go', 'yes')
+    await advance(20_000)
+    expect(kinds()).toEqual(['start', 'end'])
+    expect((await ann.deliveries(task.taskId)).find(({ kind }) => kind === 'question')).toMatchObject({
+      state: 'withdrawn',
+      log: { length: 3 },
+    })
   })
 })

@@ -14,7 +14,7 @@ const TIME_IS_UP = new Error('the time for the attempt is over')
  * A channel that posts each message to a URL, signed as Standard Webhooks say, so that the receiver can tell from whom it
  * is. A target is `webhook:NAME` for one of `endpoints`, or `webhook:https://…` where `anyUrl` is set.
  *
- * 1. The body is one JSON object, `{ type, data }`, and has the same bytes each time the same message is sent. The header
+ * 1. The body is one JSON object, `{ type, timestamp, data }`, and has the same bytes each time the same message is sent. The header
  *    `webhook-id` is the message's id, to de-duplicate by; `webhook-timestamp` is the moment of the attempt.
  * 2. 2xx is taken. 410 is `gone`. 408, 425, 429, 5xx, a broken connection and silence are `retry`, with `Retry-After` in
  *    seconds or as a date, up to a day. Everything else is `refused`; redirects are not followed.
@@ -88,8 +88,9 @@ export function webhookChannel(options: WebhookChannelOptions): Channel {
 }
 
 /** Nothing in it depends on the attempt: what is sent again has the same bytes. */
-function bodyOf({ deliveryId, taskId, kind, part, parts, text }: ChannelMessage): string {
-  return JSON.stringify({ type: `delivery.${kind}`, data: { deliveryId, taskId, kind, part, parts, text } })
+function bodyOf({ deliveryId, taskId, kind, part, parts, text, at }: ChannelMessage): string {
+  const timestamp = new Date(at).toISOString()
+  return JSON.stringify({ type: `delivery.${kind}`, timestamp, data: { deliveryId, taskId, kind, part, parts, text } })
 }
 
 /** The code alone: a message of the network may quote what was sent or what came back. */
