@@ -203,7 +203,10 @@ const SPEECHES: Readonly<Record<ChatPlatform, (options: FakeChatOptions) => Spee
     read({ path, body }) {
       const [, method = ''] = path
       const fields = fieldsOf(body)
-      const place = [fields['chat_id'], fields['message_thread_id']].map(textOf).filter((part) => part !== '').join(':')
+      const place = [fields['chat_id'], fields['message_thread_id']]
+        .map(textOf)
+        .filter((part) => part !== '')
+        .join(':')
       if (method === 'sendChatAction') return { kind: 'typing', place, text: textOf(fields['action']) }
       if (method === 'deleteMessage') return { kind: 'deleted', place, messageId: textOf(fields['message_id']) }
       if (method === 'sendMessage') return { kind: 'message', place, text: textOf(fields['text']), fields }

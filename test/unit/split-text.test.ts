@@ -1,3 +1,4 @@
+import { createTaskSupervisor } from 'outlive'
 import { describe, expect, test } from 'vitest'
 import { splitText } from '../../src/delivery/split-text.ts'
 import { checkChannelLimits } from '../../src/delivery/text-size.ts'
@@ -88,5 +89,7 @@ describe('limits', () => {
     expect(() => checkChannelLimits('limits', { maxChars: 200.5 })).toThrow(TypeError)
     expect(() => checkChannelLimits('limits', { maxChars: 200, unit: 'words' })).toThrow('limits.unit must be one of')
     expect(() => checkChannelLimits('limits', { max: 200 })).toThrow('limits has no option')
+    const tiny = { send: (): void => undefined, limits: { maxChars: 10 } }
+    expect(() => createTaskSupervisor({ channels: { tiny } })).toThrow('channels.tiny.limits.maxChars must be')
   })
 })
