@@ -1,4 +1,7 @@
 import { expect, test } from 'vitest'
+import { CHAT_PLATFORMS } from '../src/adapters/channels/chat/chat-adapter.ts'
+import { tellChatStory } from './support/chat-story.ts'
+import { drawChat } from './support/generated-docs/chat-pictures.ts'
 import { renderErrorsPage } from './support/generated-docs/error-docs.ts'
 import { renderStatechartDrawings, renderStatechartsPage } from './support/generated-docs/statechart-docs.ts'
 import { listFiles } from './support/repository.ts'
@@ -17,4 +20,9 @@ test('docs/statecharts holds a drawing of each region and nothing else', async (
 
 test('docs/errors.md lists every code and what to do about it', async () => {
   await expect(renderErrorsPage()).toMatchFileSnapshot('../docs/errors.md')
+})
+
+test.each(CHAT_PLATFORMS)('docs/pictures shows what %s received', async (platform) => {
+  const { acts } = await tellChatStory(platform)
+  await expect(drawChat(platform, acts)).toMatchFileSnapshot(`../docs/pictures/chat-${platform}.svg`)
 })

@@ -275,6 +275,31 @@ test('the webhook channel loads no package until one is made, and names what is 
   expect(await said()).toBe('made')
 })
 
+test('the chat channel loads no package until it sends, and names what is not installed', async () => {
+  const { packages } = await packagesLoadedBy("await import('outlive/channels/chat')")
+  expect(packages).toEqual(['outlive'])
+  const code = `
+    import { chatChannel } from 'outlive/channels/chat'
+    try {
+      chatChannel({ platform: 'telegram', config: { botToken: '1:x' } })
+      console.log(JSON.stringify('made'))
+    } catch (error) {
+      console.log(JSON.stringify([error.name, error.message]))
+    }
+  `
+  const away = mkdtempSync(join(tmpdir(), 'outlive-package-'))
+  onTestFinished(() => rmSync(away, { recursive: true, force: true }))
+  cpSync(installed, join(away, 'node_modules/outlive'), { recursive: true })
+  const said = async (): Promise<unknown> =>
+    JSON.parse((await run(process.execPath, ['--input-type=module', '--eval', code], { cwd: away })).stdout)
+  mkdirSync(join(away, 'node_modules/@chat-adapter'))
+  for (const npm of ['chat', '@chat-adapter/telegram']) {
+    expect(await said()).toEqual(['TypeError', `The channel for telegram needs the package ${npm}: npm install ${npm}`])
+    symlinkSync(join(REPOSITORY, 'node_modules', npm), join(away, 'node_modules', npm))
+  }
+  expect(await said()).toBe('made')
+})
+
 test.each(['sqlite', 'postgres'])('importing `outlive/%s` loads no package', async (name) => {
   const { packages, files } = await packagesLoadedBy(`await import('outlive/${name}')`)
   expect(packages).toEqual(['outlive'])

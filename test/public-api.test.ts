@@ -3,6 +3,7 @@ import * as machines from 'outlive/machines'
 import * as postgres from 'outlive/postgres'
 import * as sqlite from 'outlive/sqlite'
 import * as testing from 'outlive/testing'
+import * as chat from 'outlive/channels/chat'
 import * as webhook from 'outlive/channels/webhook'
 import * as redis from 'outlive/redis'
 import * as tools from 'outlive/tools'
@@ -277,6 +278,12 @@ const DOORS: Readonly<Record<string, Door>> = {
       'PostgresResult',
       'PostgresStoreOptions',
     ],
+  },
+  'outlive/channels/chat': {
+    file: 'src/adapters/channels/chat/index.ts',
+    module: chat,
+    values: ['SLACK_CLIENT_OPTIONS', 'chatChannel'],
+    types: ['ChatAdapter', 'ChatChannelOptions', 'ChatInstance', 'ChatPlatform', 'ChatPost'],
   },
   'outlive/channels/webhook': {
     file: 'src/adapters/channels/webhook/index.ts',

@@ -19,6 +19,7 @@ export default defineConfig({
       { find: /^outlive\/redis$/, replacement: fromRoot('src/adapters/redis/index.ts') },
       { find: /^outlive\/tools$/, replacement: fromRoot('src/faces/tools/index.ts') },
       { find: /^outlive\/sqlite$/, replacement: fromRoot('src/adapters/sql/sqlite.ts') },
+      { find: /^outlive\/channels\/chat$/, replacement: fromRoot('src/adapters/channels/chat/index.ts') },
       { find: /^outlive\/channels\/webhook$/, replacement: fromRoot('src/adapters/channels/webhook/index.ts') },
       { find: /^outlive\/postgres$/, replacement: fromRoot('src/adapters/sql/postgres.ts') },
     ],

@@ -15,7 +15,14 @@
  */
 import { badOption } from '../options.ts'
 import type { ChannelLimits } from '../ports/channel.ts'
-import { closesFence, lineAt, openedFence, readMarkdownLines, type Fence, type MarkdownLine } from './markdown-lines.ts'
+import {
+  closesFence,
+  lineAt,
+  openedFence,
+  readMarkdownLines,
+  type Fence,
+  type MarkdownLine,
+} from '../markdown-lines.ts'
 import { measure, sizeOf, type MeasuredText, type TextUnit } from './text-size.ts'
 
 export interface TextPart {

@@ -2,6 +2,7 @@
 import { TaskError } from '../errors.ts'
 import { badOption, quote } from '../options.ts'
 import type { Channel, DeliveryTarget } from '../ports/channel.ts'
+import { checkChannelLimits } from './text-size.ts'
 
 /** Places the result of one task may go to. */
 export const MAX_TARGETS = 100
@@ -78,6 +79,7 @@ export function toChannelMap(channels: Readonly<Record<string, Channel>>): Reado
     const send = (channel as Partial<Channel> | null | undefined)?.send
     if (typeof send !== 'function') throw badOption(`channels.${name}.send`, 'a function', send)
     if (map.has(folded)) throw new TypeError(`channels: ${quote(name)} is there twice`)
+    if (channel.limits !== undefined) checkChannelLimits(`channels.${name}.limits`, channel.limits)
     map.set(folded, channel)
   }
   return map

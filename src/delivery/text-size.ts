@@ -6,7 +6,7 @@ import type { ChannelLimits } from '../ports/channel.ts'
 export type TextUnit = NonNullable<ChannelLimits['unit']>
 
 /** What a message needs at least for its marks and some of its text. */
-export const LEAST_MESSAGE_CHARS = 160
+const LEAST_MESSAGE_CHARS = 160
 
 /** The limits of a channel, as it was set up. @throws TypeError */
 export function checkChannelLimits(name: string, limits: unknown): ChannelLimits {

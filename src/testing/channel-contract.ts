@@ -99,9 +99,11 @@ export const CHANNEL_CONTRACT: readonly ChannelContractCase[] = [
   }),
 
   channelCase('messages that are sent at the same time do not mix', async ({ channel, places, arrived }) => {
+    const { maxChars = 20_000 } = channel.limits ?? {}
     const sends = Array.from({ length: 20 }, (_, index) => {
       const place = places[index % places.length] ?? places[0]
-      return { place, text: `${index} ${`${index};`.repeat(2_000 / (index + 1))} end of ${index}` }
+      const middle = `${index};`.repeat(2_000 / (index + 1)).slice(0, Math.max(0, maxChars - 40))
+      return { place, text: `${index} ${middle} end of ${index}` }
     })
     await Promise.all(sends.map(({ place, text }, index) => sendTo(channel, place, messageOf(`m-${index}`, text))))
     for (const place of places) {

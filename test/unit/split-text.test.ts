@@ -1,3 +1,4 @@
+import { createTaskSupervisor } from 'outlive'
 import { describe, expect, test } from 'vitest'
 import { splitText } from '../../src/delivery/split-text.ts'
 import { checkChannelLimits } from '../../src/delivery/text-size.ts'
@@ -60,6 +61,18 @@ describe('fences', () => {
     }
   })
 
+  test('a line that opens or closes one is not cut, wherever the end of a part falls', () => {
+    for (let before = 1; before < 150; before += 1) {
+      const text = `\`\`\`\`\`\`js\n${'x'.repeat(before)}\n\`\`\`\`\`\`\nend\n${'y'.repeat(before)}\n~~~~~~ts\nz\n~~~~~~`
+      for (const part of splitText(text, { maxChars: 60 })) {
+        const runs = part.match(/`+|~+/g) ?? []
+        expect(runs.length % 2, part).toBe(0)
+        for (const run of runs) expect(run, part).toHaveLength(6)
+      }
+    }
+    expect(splitText(`abc\n\`\`\`${'i'.repeat(54)}\ncode\n\`\`\``, { maxChars: 60 })[0]).toBe('abc\n')
+  })
+
   test('an info string that is too long is not repeated, and a fence that is too long is not opened again', () => {
     const [, second] = splitText(`\`\`\`${'i'.repeat(60)}\n${lines(20)}\`\`\``, { maxChars: 100 })
     expect(second).toMatch(/^```\na line/)
@@ -88,5 +101,7 @@ describe('limits', () => {
     expect(() => checkChannelLimits('limits', { maxChars: 200.5 })).toThrow(TypeError)
     expect(() => checkChannelLimits('limits', { maxChars: 200, unit: 'words' })).toThrow('limits.unit must be one of')
     expect(() => checkChannelLimits('limits', { max: 200 })).toThrow('limits has no option')
+    const tiny = { send: (): void => undefined, limits: { maxChars: 10 } }
+    expect(() => createTaskSupervisor({ channels: { tiny } })).toThrow('channels.tiny.limits.maxChars must be')
   })
 })
