@@ -1,10 +1,12 @@
 /** `outlive/testing`: what the library's own tests are made of, for tests of what is built on it. */
+export { compareLogs, type CompareOptions, type LogDifference } from './compare-logs.ts'
 export { controllableTool, type ControllableTool, type ToolCall } from './controllable-tool.ts'
 export { faultyStore, type FaultPlan, type FaultyStore, type StoreCall, type StoreFault } from './faulty-store.ts'
 export { lateStore, type LateStore } from './late-store.ts'
 export { createManualClock, passTurns, type ManualClock } from './manual-clock.ts'
+export { parseLog, recordLog, replay, type RecordOptions, type Replay } from './recorded-log.ts'
 export { sequentialIds } from './sequential-ids.ts'
 export { CLUSTER_CONTRACT } from './cluster-contract.ts'
 export type { StoreContractCase } from './contract-case.ts'
 export { STORE_CONTRACT } from './store-contract.ts'
-export { verifyLog, type LawBreach, type VerifyOptions } from './verify-log.ts'
+export { createLogVerifier, verifyLog, type LawBreach, type LogVerifier, type VerifyOptions } from './verify-log.ts'

@@ -51,11 +51,43 @@ interface Seen {
   questions?: Map<string, 'open' | 'settled' | 'lost'>
 }
 
+const NONE: readonly never[] = []
+
+/** Checks a log while it grows. */
+export interface LogVerifier {
+  /** The next item of the log. Gives the laws that it breaks. */
+  see(item: StreamItem): readonly LawBreach[]
+  /** The log ends here. Gives what it lacks, if it is to be complete. */
+  end(): readonly LawBreach[]
+}
+
 /** Every breach of a law, in the order of the log. An empty answer means that the log is sound. */
 export function verifyLog(items: readonly StreamItem[], options: VerifyOptions = {}): LawBreach[] {
+  const verifier = createLogVerifier(options)
+  return [...items.flatMap((item) => verifier.see(item)), ...verifier.end()]
+}
+
+/**
+ * Checks a log item by item: for what goes on, and for logs that are too long to be held.
+ *
+ * @example
+ * ```ts
+ * import { createTaskSupervisor } from 'outlive'
+ * import { createLogVerifier } from 'outlive/testing'
+ *
+ * const tasks = createTaskSupervisor()
+ * const verifier = createLogVerifier()
+ * const task = await tasks.spawn(async (n: number) => n + 1, 41)
+ * for await (const item of task.events()) for (const { law, message } of verifier.see(item)) console.error(law, message)
+ * console.log(verifier.end()) // []
+ * await tasks.shutdown()
+ * ```
+ */
+export function createLogVerifier(options: VerifyOptions = {}): LogVerifier {
   const { isComplete = true, isPartial = false, detached = new Set<string>() } = options
   const tasks = new Map<string, Seen>()
-  const breaches: LawBreach[] = []
+  const childrenOf = new Map<string, Seen[]>()
+  let breaches: LawBreach[] = []
   let hasAnnouncedGap = false
 
   const report = (law: LawBreach['law'], { taskId }: { readonly taskId: string }, message: string): void => {
@@ -74,6 +106,11 @@ export function verifyLog(items: readonly StreamItem[], options: VerifyOptions =
       state: 'live',
     }
     tasks.set(event.taskId, seen)
+    if (event.parentId !== undefined) {
+      const siblings = childrenOf.get(event.parentId)
+      if (siblings === undefined) childrenOf.set(event.parentId, [seen])
+      else siblings.push(seen)
+    }
     if (!isPartial && !hasAnnouncedGap && (event.seq !== 1 || event.type !== 'task.queued')) {
       report(3, event, `the log begins with ${event.type} as number ${event.seq}`)
     }
@@ -120,8 +157,8 @@ export function verifyLog(items: readonly StreamItem[], options: VerifyOptions =
   }
 
   const checkChildren = (event: TaskEvent, what: string): void => {
-    for (const child of tasks.values()) {
-      if (child.parentId === event.taskId && child.state !== 'final' && !detached.has(child.taskId)) {
+    for (const child of childrenOf.get(event.taskId) ?? NONE) {
+      if (child.state !== 'final' && !detached.has(child.taskId)) {
         report(4, event, `${what} before its child ${child.taskId}`)
       }
     }
@@ -165,10 +202,10 @@ export function verifyLog(items: readonly StreamItem[], options: VerifyOptions =
     seen.state = 'final'
   }
 
-  for (const item of items) {
+  const take = (item: StreamItem): void => {
     if (!isTaskEvent(item)) {
       if (item.type === 'stream.gap') hasAnnouncedGap = true
-      continue
+      return
     }
     const known = tasks.get(item.taskId)
     const seen = known ?? meet(item)
@@ -182,12 +219,26 @@ export function verifyLog(items: readonly StreamItem[], options: VerifyOptions =
       checkQuestion(item, seen)
     else if (isFinalEventType(item.type)) checkEnd(item, seen)
   }
-  if (isComplete) {
-    for (const seen of tasks.values()) {
-      if (seen.state !== 'final') report(2, seen, 'the log ends without its terminal event')
-    }
+
+  const taken = (): readonly LawBreach[] => {
+    if (breaches.length === 0) return NONE
+    const found = breaches
+    breaches = []
+    return found
   }
-  return breaches
+
+  return {
+    see(item) {
+      take(item)
+      return taken()
+    },
+    end() {
+      for (const seen of isComplete ? tasks.values() : []) {
+        if (seen.state !== 'final') report(2, seen, 'the log ends without its terminal event')
+      }
+      return taken()
+    },
+  }
 }
 
 /** Whether only code that runs, or has just run, brings such an event about. */
