@@ -3,6 +3,7 @@ import * as machines from 'outlive/machines'
 import * as postgres from 'outlive/postgres'
 import * as sqlite from 'outlive/sqlite'
 import * as testing from 'outlive/testing'
+import * as properties from 'outlive/testing/properties'
 import * as redis from 'outlive/redis'
 import * as tools from 'outlive/tools'
 import * as outlive from 'outlive'
@@ -231,6 +232,24 @@ const DOORS: Readonly<Record<string, Door>> = {
       'PostgresQuery',
       'PostgresResult',
       'PostgresStoreOptions',
+    ],
+  },
+  'outlive/testing/properties': {
+    file: 'src/testing/properties/index.ts',
+    module: properties,
+    values: ['chartPaths', 'chartRun', 'createChartCoverage', 'taskCommands', 'taskEvents'],
+    types: [
+      'ChartCoverage',
+      'ChartEvent',
+      'ChartModel',
+      'ChartPath',
+      'ChartState',
+      'ChartUnderTest',
+      'CoverageCount',
+      'CoverageReport',
+      'TaskCommand',
+      'TaskCommandsOptions',
+      'TaskEventsOptions',
     ],
   },
   'outlive/testing': {
