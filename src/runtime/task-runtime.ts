@@ -128,6 +128,7 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     settings,
     counters,
     nodeId: () => membership.nodeId(),
+    onKeptAfterLoss: () => membership.noteLetGo(),
   })
   const budgets = createBudgets({
     stop: (top, what) => {

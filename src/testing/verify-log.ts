@@ -242,7 +242,10 @@ export function createLogVerifier(options: VerifyOptions = {}): LogVerifier {
 }
 
 /** Whether only code that runs, or has just run, brings such an event about. */
-function isSaidByCode({ type }: TaskEvent): boolean {
+function isSaidByCode(event: TaskEvent): boolean {
+  const { type } = event
+  // What nobody has read bounces at the end, whether code runs then or not.
+  if (event.type === 'task.message') return event.state === 'read'
   if (type === 'task.retrying' || type === 'task.stopping' || type === 'task.finishing') return true
   if (type === 'task.asked' || type === 'task.answered' || type === 'task.resumed') return true
   return type === 'task.completed' || isFreshEventType(type)

@@ -1,8 +1,8 @@
-import { isFinalStatus, type StreamItem } from 'outlive'
+import { isFinalStatus, memoryStore, type StreamItem, type TaskStore } from 'outlive'
 import { controllableTool, verifyLog } from 'outlive/testing'
 import { expect, test } from 'vitest'
 import { setupBreakable, type Breakage } from '../support/breakable-store.ts'
-import { collect, watch } from '../support/setup.ts'
+import { collect, setup, watch } from '../support/setup.ts'
 import { eventsOf, placesOf, typesOf, withoutCursors } from '../support/stream-views.ts'
 
 const BREAKAGES: readonly Exclude<Breakage, 'up'>[] = ['hanging', 'failing', 'throwing', 'losing']
@@ -340,4 +340,25 @@ test('a store that cannot be read fails the reader, and not the task or the othe
   expect(await live.ended).toBeUndefined()
   const record = await task.record()
   expect(isFinalStatus(record.status)).toBe(true)
+})
+
+test('an end that no store has is not said to be kept, by any verb that waits for it', async () => {
+  const inner = memoryStore()
+  let isUp = true
+  const commit: TaskStore['commit'] = (change) => (isUp ? inner.commit(change) : Promise.reject(new Error('down')))
+  const { ann, advance, settle } = setup({ store: { ...inner, durability: 'process', commit } })
+  const work = controllableTool('work')
+  const handle = await ann.spawn(work.tool, undefined)
+  const early = await ann.spawn(async () => 'before', undefined)
+  await settle()
+  isUp = false
+  work.call(0).resolve('done')
+  const waits = [ann.wait(handle.taskId), ann.waitAny([handle.taskId]), handle.wait()].map(watch)
+  const all = watch(ann.waitAll([early.taskId, handle.taskId]))
+  await advance(2_000)
+  for (const wait of waits) expect(wait.value).toMatchObject({ status: 'completed', persisted: false })
+  expect(all.value?.map(({ persisted }) => persisted)).toEqual([true, false])
+  isUp = true
+  await advance(10_000)
+  expect(await ann.wait(handle.taskId)).toMatchObject({ status: 'completed', persisted: true })
 })

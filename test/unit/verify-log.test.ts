@@ -2,7 +2,7 @@ import type { StreamItem, TaskEvent, TaskEventType } from 'outlive'
 import { verifyLog, type LawBreach } from 'outlive/testing'
 import { expect, test } from 'vitest'
 
-type Fields = Partial<Record<keyof TaskEvent | 'attempt' | 'parentId' | 'key' | 'failure', unknown>>
+type Fields = Partial<Record<keyof TaskEvent | 'attempt' | 'parentId' | 'key' | 'failure' | 'state', unknown>>
 
 /** Writes logs of a few tasks, number by number. */
 function scribe() {
@@ -378,4 +378,21 @@ test('every breach of a log is reported, in the order of the log', () => {
     [6, 'b'],
     [2, 'b'],
   ])
+})
+
+test('law 8: a message that nobody has read bounces at an end between two attempts, and none is read there', () => {
+  for (const [state, laws] of [
+    ['bounced', []],
+    ['read', [8]],
+  ] as const) {
+    const write = scribe()
+    const log = [
+      write('a', 'task.queued'),
+      write('a', 'task.started'),
+      write('a', 'task.retrying', { attempt: 1 }),
+      write('a', 'task.message', { state }),
+      write('a', 'task.cancelled'),
+    ]
+    expect(lawsOf(log)).toEqual(laws)
+  }
 })
