@@ -34,6 +34,12 @@ export interface VerifyOptions {
   readonly isComplete?: boolean
   /** The log may begin in the middle of a task. @defaultValue false */
   readonly isPartial?: boolean
+  /**
+   * Events of different tasks may be told in another order than they happened in, as where some commits fail and others do
+   * not: law 5, and law 4 for the ends of attempts, are not asked for.
+   * @defaultValue false
+   */
+  readonly isReordered?: boolean
   /** Tasks that were let go on after their parent's end: laws 4 and 5 end at them. */
   readonly detached?: ReadonlySet<string>
 }
@@ -84,7 +90,7 @@ export function verifyLog(items: readonly StreamItem[], options: VerifyOptions =
  * ```
  */
 export function createLogVerifier(options: VerifyOptions = {}): LogVerifier {
-  const { isComplete = true, isPartial = false, detached = new Set<string>() } = options
+  const { isComplete = true, isPartial = false, isReordered = false, detached = new Set<string>() } = options
   const tasks = new Map<string, Seen>()
   const childrenOf = new Map<string, Seen[]>()
   let breaches: LawBreach[] = []
@@ -146,7 +152,7 @@ export function createLogVerifier(options: VerifyOptions = {}): LogVerifier {
   }
 
   const checkStart = (event: Extract<TaskEvent, { type: 'task.started' }>, seen: Seen): void => {
-    const stopped = stoppedAbove(seen)
+    const stopped = isReordered ? undefined : stoppedAbove(seen)
     if (stopped !== undefined) report(5, event, `started below ${stopped.taskId}, which was ${stopped.state}`)
     const mayLackSome = hasAnnouncedGap || (isPartial && seen.attempt === 0)
     if (event.attempt !== seen.attempt + 1 && !(mayLackSome && event.attempt > seen.attempt)) {
@@ -169,7 +175,7 @@ export function createLogVerifier(options: VerifyOptions = {}): LogVerifier {
     if (event.attempt !== seen.attempt && !(mayLackSome && event.attempt > seen.attempt)) {
       report(7, event, `the end of attempt ${event.attempt} follows the start of attempt ${seen.attempt}`)
     }
-    checkChildren(event, 'its attempt ended')
+    if (!isReordered) checkChildren(event, 'its attempt ended')
     seen.attempt = event.attempt
     seen.state = 'retrying'
     if (event.failure.code === 'interrupted') loseQuestions(seen)

@@ -1,4 +1,4 @@
-import { isFinalStatus, memoryStore, type StreamItem, type TaskStore } from 'outlive'
+import { defineTool, isFinalStatus, isTaskEvent, memoryStore, type StreamItem, type TaskStore } from 'outlive'
 import { controllableTool, verifyLog } from 'outlive/testing'
 import { expect, test } from 'vitest'
 import { setupBreakable, type Breakage } from '../support/breakable-store.ts'
@@ -361,4 +361,35 @@ test('an end that no store has is not said to be kept, by any verb that waits fo
   isUp = true
   await advance(10_000)
   expect(await ann.wait(handle.taskId)).toMatchObject({ status: 'completed', persisted: true })
+})
+
+test('the end of an attempt is written after the ends of its children, also when these have to be written again', async () => {
+  const inner = memoryStore()
+  let failures = 1
+  const commit: TaskStore['commit'] = (change) => {
+    const isChildsEnd = change.record.depth === 1 && isFinalStatus(change.record.status)
+    if (!isChildsEnd || failures === 0) return inner.commit(change)
+    failures -= 1
+    return Promise.reject(new Error('down'))
+  }
+  const { ann, advance, settle } = setup({ store: { ...inner, commit } })
+  const child = defineTool({ name: 'child', run: async () => 'quick' })
+  const parent = defineTool({
+    name: 'parent',
+    policy: { retry: { maxAttempts: 2, baseMs: 10, factor: 1, maxMs: 10, jitter: 'none' } },
+    run: async (_input: undefined, ctx) => {
+      if (ctx.attempt === 2) return 'done'
+      await ctx.spawn(child, undefined)
+      throw new Error('the first time')
+    },
+  })
+  const live = collect(ann.events())
+  const task = await ann.spawn(parent, undefined)
+  await advance(10_000)
+  expect(await task.result()).toBe('done')
+  await settle()
+  expect(failures).toBe(0)
+  const types = live.items.filter(isTaskEvent).map(({ type, depth }) => `${depth} ${type}`)
+  expect(types.indexOf('1 task.completed')).toBeGreaterThan(0)
+  expect(types.indexOf('0 task.retrying')).toBeGreaterThan(types.indexOf('1 task.completed'))
 })

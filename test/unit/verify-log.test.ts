@@ -161,6 +161,23 @@ test('law 5: the stop of a task reaches through the generations below it', () =>
   expect(lawsOf(log, { isComplete: false, detached: new Set(['middle']) })).toEqual([])
 })
 
+test('laws 4 and 5 are not asked of what may have been told in another order, but for the end of a task', () => {
+  const write = scribe()
+  const log = [
+    write('root', 'task.queued'),
+    write('root', 'task.started'),
+    write('child', 'task.queued', below('root')),
+    write('root', 'task.retrying', { attempt: 1 }),
+    write('child', 'task.started', below('root')),
+    write('root', 'task.started', { attempt: 2 }),
+    write('child', 'task.completed', below('root')),
+    write('root', 'task.completed'),
+  ]
+  expect(lawsOf(log)).toEqual([4, 5])
+  expect(lawsOf(log, { isReordered: true })).toEqual([])
+  expect(lawsOf([...log.slice(0, 6), ...log.slice(6).toReversed()], { isReordered: true })).toEqual([4])
+})
+
 test('law 6: a child at a wrong depth or in another tree, and a root that is none', () => {
   for (const place of [below('root', 2), below('root', 0), below('root', 1, 'elsewhere')]) {
     const write = scribe()
