@@ -365,7 +365,7 @@ test('an end that no store has is not said to be kept, by any verb that waits fo
 
 test('the end of an attempt is written after the ends of its children, also when these have to be written again', async () => {
   const inner = memoryStore()
-  let failures = 1
+  let failures = 8
   const commit: TaskStore['commit'] = (change) => {
     const isChildsEnd = change.record.depth === 1 && isFinalStatus(change.record.status)
     if (!isChildsEnd || failures === 0) return inner.commit(change)
@@ -384,12 +384,20 @@ test('the end of an attempt is written after the ends of its children, also when
     },
   })
   const live = collect(ann.events())
+  const busy = controllableTool('busy')
+  await ann.spawn(busy.tool, undefined)
+  await settle()
   const task = await ann.spawn(parent, undefined)
-  await advance(10_000)
+  // Others whose commits are answered keep the writer going.
+  for (let turn = 0; turn < 100; turn += 1) {
+    busy.call(0).ctx.output('busy')
+    await advance(200)
+  }
   expect(await task.result()).toBe('done')
   await settle()
   expect(failures).toBe(0)
-  const types = live.items.filter(isTaskEvent).map(({ type, depth }) => `${depth} ${type}`)
+  const tree = live.items.filter(isTaskEvent).filter(({ rootId }) => rootId === task.taskId)
+  const types = tree.map(({ type, depth }) => `${depth} ${type}`)
   expect(types.indexOf('1 task.completed')).toBeGreaterThan(0)
   expect(types.indexOf('0 task.retrying')).toBeGreaterThan(types.indexOf('1 task.completed'))
 })
