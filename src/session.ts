@@ -35,6 +35,7 @@ import { isNoShadow, type LiveTask, type TaskSpec } from './runtime/live-task.ts
 import type { Redirects } from './runtime/redirects.ts'
 import { toStoredRecord } from './runtime/stored-record.ts'
 import { createTicket } from './runtime/ticket.ts'
+import type { EndOfTask } from './runtime/waits.ts'
 import { cancelElsewhere, mergeReports, whenAllKnown } from './cancel-elsewhere.ts'
 import { readStats } from './stats.ts'
 import { createOnTask } from './task-places.ts'
@@ -113,7 +114,7 @@ export function createSession(
     return unique as string[]
   }
 
-  const whenEnded = async (taskIds: unknown, count: 'any' | 'all', options: unknown): Promise<StoredRecord[]> => {
+  const whenEnded = async (taskIds: unknown, count: 'any' | 'all', options: unknown): Promise<EndOfTask[]> => {
     const { waitMs, signal } = checkWaitOptions(options, defaults.settings.waitMs)
     const waiter = runningTask()
     const unique = await requireAll(taskIds)
@@ -123,10 +124,14 @@ export function createSession(
   const view = (record: StoredRecord): TaskRecord => toTaskRecord(record, store.durability)
   const toResult = (record: StoredRecord): Promise<unknown> => readResult(store, record)
 
-  const endOf = async (taskId: string, options: unknown): Promise<StoredRecord> => {
-    const [record] = await whenEnded([taskId], 'all', options)
-    if (record === undefined) throw new TaskNotFoundError()
-    return record
+  /** What the store has not got is kept nowhere. */
+  const viewEnd = ({ record, isSaved }: EndOfTask): TaskRecord =>
+    toTaskRecord(record, isSaved ? store.durability : 'memory')
+
+  const endOf = async (taskId: string, options: unknown): Promise<EndOfTask> => {
+    const [end] = await whenEnded([taskId], 'all', options)
+    if (end === undefined) throw new TaskNotFoundError()
+    return end
   }
 
   const actorOf = (from: LiveTask | undefined): string => (from?.spec.owner === owner ? from.taskId : owner)
@@ -200,17 +205,17 @@ export function createSession(
       return page.next === undefined ? { tasks } : { tasks, next: toListCursor(owner, page.next) }
     },
 
-    wait: async (taskId, options) => view(await endOf(taskId, options)),
+    wait: async (taskId, options) => viewEnd(await endOf(taskId, options)),
 
     async waitAny(taskIds, options) {
       const [first] = await whenEnded(taskIds, 'any', options)
       if (first === undefined) throw new TaskNotFoundError()
-      return view(first)
+      return viewEnd(first)
     },
 
-    waitAll: async (taskIds, options) => (await whenEnded(taskIds, 'all', options)).map(view),
+    waitAll: async (taskIds, options) => (await whenEnded(taskIds, 'all', options)).map(viewEnd),
 
-    result: async (taskId, options) => toResult(await endOf(taskId, options)),
+    result: async (taskId, options) => toResult((await endOf(taskId, options)).record),
 
     async cancel(taskId, options) {
       const from = runningTask()
@@ -285,8 +290,11 @@ export function createSession(
       if (live !== undefined) return runtime.attach(live, { waitMs, signal, waiter: runningTask() })
       const stored = await requireNotHere(taskId)
       try {
-        const ended = isFinalStatus(stored.status) ? stored : await endOf(taskId, { waitMs, ...(signal && { signal }) })
-        return { kind: 'inline', value: await toResult(ended), persisted: store.durability !== 'memory', taskId }
+        const { record, isSaved } = isFinalStatus(stored.status)
+          ? { record: stored, isSaved: true }
+          : await endOf(taskId, { waitMs, ...(signal && { signal }) })
+        const persisted = isSaved && store.durability !== 'memory'
+        return { kind: 'inline', value: await toResult(record), persisted, taskId }
       } catch (error) {
         if (!isTaskError(error, 'wait_timeout')) throw error
         return { kind: 'background', ticket: await session.background(taskId) }

@@ -220,6 +220,7 @@ export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskS
   const { store, open, isOpen } = createOpenedStore({
     store: given,
     clock,
+    deadlines,
     prepare: hasToOpen ? () => prepare() : undefined,
     onOpen: () => runtime.membership.begin(),
   })

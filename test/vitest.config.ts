@@ -15,6 +15,7 @@ export default defineConfig({
     alias: [
       { find: /^outlive$/, replacement: fromRoot('src/index.ts') },
       { find: /^outlive\/testing$/, replacement: fromRoot('src/testing/index.ts') },
+      { find: /^outlive\/testing\/properties$/, replacement: fromRoot('src/testing/properties/index.ts') },
       { find: /^outlive\/machines$/, replacement: fromRoot('machines/index.ts') },
       { find: /^outlive\/redis$/, replacement: fromRoot('src/adapters/redis/index.ts') },
       { find: /^outlive\/tools$/, replacement: fromRoot('src/faces/tools/index.ts') },

@@ -9,7 +9,8 @@
  * 2. What has a place in a feed is published after its commit, in the order of its numbers.
  * 3. `whenKnown` answers after the commit, or after `commitWaitMs` with `isSaved: false`, whichever is first.
  * 4. A record says that its task has ended only in the commit that holds the terminal event.
- * 5. The end of a task is written after the ends of the children it owned, also when those became known unsaved.
+ * 5. The end of a task, and of each attempt of it, is written after the ends of the children it owned, also when those
+ *    became known unsaved.
  */
 import { decideTrim } from '../../machines/policies/retention.ts'
 import { isFinalStatus } from '../../machines/vocabulary.ts'
@@ -105,6 +106,8 @@ export function createJournal(parts: {
   readonly counters: Counters
   /** The name of this process among those that have the store, if there may be several. */
   readonly nodeId: () => string | undefined
+  /** A commit that was on its way when its task was lost has been kept after all. */
+  readonly onKeptAfterLoss: () => void
 }): Journal {
   const { clock, deadlines, hub, writer, settings, counters } = parts
   const appended = createPipe<PendingCommit>()
@@ -176,7 +179,8 @@ export function createJournal(parts: {
   const flush = (task: LiveTask, log: TaskLog): void => {
     const isIdle = log.pending === undefined && log.outbox.length === 0 && log.claims.length === 0
     if (isIdle || log.refusal !== undefined || log.isInFlight) return
-    if (task.finalStatus !== undefined && (log.heldBy > 0 || !endsWithFinal(log.pending))) return
+    if (log.heldBy > 0 && endsAttempt(task, log)) return
+    if (task.finalStatus !== undefined && !endsWithFinal(log.pending)) return
     const record = toStoredRecord(task, log.version + 1)
     const commit: Commit = {
       // Two strings are joined instead of five: the id is held as long as the record.
@@ -197,6 +201,10 @@ export function createJournal(parts: {
     log.trimTo = 0
     appended.push({ commit, onReply: (reply) => finish(task, log, commit, reply) })
   }
+
+  /** Whether what waits to be written holds an end that children come before. */
+  const endsAttempt = (task: LiveTask, log: TaskLog): boolean =>
+    task.finalStatus !== undefined || log.pending?.some(({ type }) => type === 'task.retrying') === true
 
   /** Puts a commit back whose claim is taken, without that claim. */
   const putBack = (log: TaskLog, commit: Commit, taken: Claim): void => {
@@ -222,6 +230,7 @@ export function createJournal(parts: {
       return answerClaim(log, false, reply.taskId)
     }
     if (reply.kind === 'committed') {
+      if (log.refusal !== undefined) parts.onKeptAfterLoss()
       log.version = commit.record.version
       log.committed = commit.record
       log.committedSeq = commit.record.lastSeq

@@ -50,14 +50,23 @@ interface TaskEndedEvent {
   readonly actorId: string
 }
 
+/** The tables are filled once, for all supervisors of the process: nothing in them belongs to one. */
+const taskTable = once(() => memoise(taskMachine))
+const supervisorTable = once(() => memoise(supervisorMachine))
+
+function once<Value>(make: () => Value): () => Value {
+  let made: { readonly value: Value } | undefined
+  return () => (made ??= { value: make() }).value
+}
+
 /** `memoise: false` and an inspector both run the charts themselves, so that every microstep is seen. */
 export function createSupervisorActor(options: {
   readonly memoise: boolean
   readonly inspect: Inspector | undefined
 }): SupervisorActor {
   const usesTable = options.memoise && options.inspect === undefined
-  const taskLogic = usesTable ? memoise(taskMachine) : taskMachine
-  const phases = usesTable ? memoise(supervisorMachine) : supervisorMachine
+  const taskLogic = usesTable ? taskTable() : taskMachine
+  const phases = usesTable ? supervisorTable() : supervisorMachine
   const live = new Map<string, LiveTask>()
   const ended: LiveTask[] = []
   let endedTaken = 0

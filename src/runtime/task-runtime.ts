@@ -129,6 +129,7 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     settings,
     counters,
     nodeId: () => membership.nodeId(),
+    onKeptAfterLoss: () => membership.noteLetGo(),
   })
   const budgets = createBudgets({
     stop: (top, what) => {

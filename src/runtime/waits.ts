@@ -29,10 +29,17 @@ export interface Waits {
   /** The code of `waiter`, if it is a task's, waits for these tasks until the undo is called. @throws `wait_cycle` */
   enter(tasks: readonly LiveTask[], waiter: LiveTask | undefined): () => void
   /**
-   * The final records, as soon as `count` of the tasks have ended.
+   * The ends, as soon as `count` of the tasks have ended.
    * @throws `wait_timeout`, `wait_cycle`, `task_not_found`, or the reason of the signal
    */
-  whenEnded(taskIds: readonly string[], count: number, wait: Wait): Promise<StoredRecord[]>
+  whenEnded(taskIds: readonly string[], count: number, wait: Wait): Promise<EndOfTask[]>
+}
+
+export interface EndOfTask {
+  /** Final. */
+  readonly record: StoredRecord
+  /** Whether the store has it; if not, it did not answer in time. */
+  readonly isSaved: boolean
 }
 
 export function createWaits(parts: {
@@ -65,7 +72,7 @@ export function createWaits(parts: {
       if (signal?.aborted === true) return Promise.reject(toError(signal.reason))
       const awaited = taskIds.flatMap((taskId) => live.get(taskId) ?? [])
       return new Promise((resolve, reject) => {
-        const ended = new Map<string, StoredRecord>()
+        const ended = new Map<string, EndOfTask>()
         const isFollowed = new Set<string>()
         const undo = [enter(awaited, waiter)]
         let isOver = false
@@ -79,9 +86,9 @@ export function createWaits(parts: {
           leave()
           reject(toError(error))
         }
-        const take = (record: StoredRecord): void => {
+        const take = (record: StoredRecord, isSaved: boolean): void => {
           if (isOver) return
-          ended.set(record.taskId, record)
+          ended.set(record.taskId, { record, isSaved })
           if (ended.size < count) return
           leave()
           resolve(taskIds.flatMap((taskId) => ended.get(taskId) ?? []))
@@ -89,7 +96,7 @@ export function createWaits(parts: {
         const look = async (taskId: string): Promise<void> => {
           const record = await store.read(taskId)
           if (record === undefined) giveUp(new TaskNotFoundError())
-          else if (record.endedAt !== undefined) take(record)
+          else if (record.endedAt !== undefined) take(record, true)
           else if (!isOver && !isFollowed.has(taskId)) follow(taskId, record.owner)
         }
         /** Another process may run it, now or later. */

@@ -4,7 +4,7 @@
  * `failBefore`: nothing happens, and the call fails. `failAfter`: it takes effect, and its answer is lost. `delay`: it takes
  * effect some turns of the loop later. `duplicate`: it takes effect twice, and the second answer is given. `stale`: a read
  * gives what it gave the last time; of what was never read it gives what there is. `hang`: nothing happens, and there is
- * never an answer.
+ * never an answer. A call with which nothing goes wrong is answered as the store answers it, at once or with a promise.
  */
 import type { Awaitable } from '../ports/awaitable.ts'
 import type { ClusterStore } from '../ports/cluster-store.ts'
@@ -47,6 +47,11 @@ const READS = new Set([
 const UNTOUCHED = new Set(['watch', 'close'])
 const DELAY_TURNS = 3
 
+export interface FaultyStoreOptions {
+  /** How long a delayed call takes. @defaultValue three turns of the loop */
+  readonly delay?: () => Promise<void>
+}
+
 /**
  * Wraps a store so that calls go wrong as planned.
  *
@@ -59,15 +64,41 @@ const DELAY_TURNS = 3
  * console.log(await store.lastPosition('ann')) // 0
  * ```
  */
-export function faultyStore(inner: TaskStore, plan: FaultPlan): FaultyStore {
+export function faultyStore(inner: TaskStore, plan: FaultPlan, options: FaultyStoreOptions = {}): FaultyStore {
+  const { delay = passSomeTurns } = options
   let count = 0
   const lastRead = new Map<string, unknown>()
 
-  const call = async (method: string, args: readonly unknown[], effect: () => Awaitable<unknown>): Promise<unknown> => {
+  const call = (method: string, args: readonly unknown[], effect: () => Awaitable<unknown>): Awaitable<unknown> => {
     count += 1
     const isRead = READS.has(method)
     const fault = plan({ number: count, method, isRead, args })
-    const key = `${method} ${JSON.stringify(args)}`
+    if (fault !== undefined) return goWrong(fault, { method, args, isRead, effect })
+    return isRead ? remember(method, args, effect()) : effect()
+  }
+
+  /** What was read last is what a stale read gives; the answer itself is handed on as it came. */
+  const remember = (method: string, args: readonly unknown[], answer: Awaitable<unknown>): Awaitable<unknown> => {
+    const key = keyOf(method, args)
+    if (answer instanceof Promise) {
+      return answer.then((value: unknown) => {
+        lastRead.set(key, value)
+        return value
+      })
+    }
+    lastRead.set(key, answer)
+    return answer
+  }
+
+  const goWrong = async (
+    fault: StoreFault,
+    {
+      method,
+      args,
+      isRead,
+      effect,
+    }: Pick<StoreCall, 'method' | 'args' | 'isRead'> & { effect: () => Awaitable<unknown> },
+  ): Promise<unknown> => {
     switch (fault) {
       case 'failBefore':
         throw new Error(`${method} failed`)
@@ -77,20 +108,16 @@ export function faultyStore(inner: TaskStore, plan: FaultPlan): FaultyStore {
       case 'hang':
         return new Promise(() => undefined)
       case 'delay':
-        for (let turn = 0; turn < DELAY_TURNS; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+        await delay()
         break
       case 'duplicate':
         await effect()
         break
       case 'stale':
-        if (isRead && lastRead.has(key)) return lastRead.get(key)
-        break
-      case undefined:
+        if (isRead && lastRead.has(keyOf(method, args))) return lastRead.get(keyOf(method, args))
         break
     }
-    const answer = await effect()
-    if (isRead) lastRead.set(key, answer)
-    return answer
+    return isRead ? remember(method, args, effect()) : effect()
   }
 
   const through = <Part extends object>(part: Part): Part =>
@@ -107,4 +134,12 @@ export function faultyStore(inner: TaskStore, plan: FaultPlan): FaultyStore {
     })
 
   return Object.assign(Object.create(through(inner)) as TaskStore, { callCount: () => count })
+}
+
+function keyOf(method: string, args: readonly unknown[]): string {
+  return `${method} ${JSON.stringify(args)}`
+}
+
+async function passSomeTurns(): Promise<void> {
+  for (let turn = 0; turn < DELAY_TURNS; turn += 1) await new Promise((resolve) => setImmediate(resolve))
 }

@@ -34,6 +34,12 @@ export interface VerifyOptions {
   readonly isComplete?: boolean
   /** The log may begin in the middle of a task. @defaultValue false */
   readonly isPartial?: boolean
+  /**
+   * Events of different tasks may be told in another order than they happened in, as where some commits fail and others do
+   * not: law 5, and law 4 for the ends of attempts, are not asked for.
+   * @defaultValue false
+   */
+  readonly isReordered?: boolean
   /** Tasks that were let go on after their parent's end: laws 4 and 5 end at them. */
   readonly detached?: ReadonlySet<string>
 }
@@ -51,11 +57,43 @@ interface Seen {
   questions?: Map<string, 'open' | 'settled' | 'lost'>
 }
 
+const NONE: readonly never[] = []
+
+/** Checks a log while it grows. */
+export interface LogVerifier {
+  /** The next item of the log. Gives the laws that it breaks. */
+  see(item: StreamItem): readonly LawBreach[]
+  /** The log ends here. Gives what it lacks, if it is to be complete. */
+  end(): readonly LawBreach[]
+}
+
 /** Every breach of a law, in the order of the log. An empty answer means that the log is sound. */
 export function verifyLog(items: readonly StreamItem[], options: VerifyOptions = {}): LawBreach[] {
-  const { isComplete = true, isPartial = false, detached = new Set<string>() } = options
+  const verifier = createLogVerifier(options)
+  return [...items.flatMap((item) => verifier.see(item)), ...verifier.end()]
+}
+
+/**
+ * Checks a log item by item: for what goes on, and for logs that are too long to be held.
+ *
+ * @example
+ * ```ts
+ * import { createTaskSupervisor } from 'outlive'
+ * import { createLogVerifier } from 'outlive/testing'
+ *
+ * const tasks = createTaskSupervisor()
+ * const verifier = createLogVerifier()
+ * const task = await tasks.spawn(async (n: number) => n + 1, 41)
+ * for await (const item of task.events()) for (const { law, message } of verifier.see(item)) console.error(law, message)
+ * console.log(verifier.end()) // []
+ * await tasks.shutdown()
+ * ```
+ */
+export function createLogVerifier(options: VerifyOptions = {}): LogVerifier {
+  const { isComplete = true, isPartial = false, isReordered = false, detached = new Set<string>() } = options
   const tasks = new Map<string, Seen>()
-  const breaches: LawBreach[] = []
+  const childrenOf = new Map<string, Seen[]>()
+  let breaches: LawBreach[] = []
   let hasAnnouncedGap = false
 
   const report = (law: LawBreach['law'], { taskId }: { readonly taskId: string }, message: string): void => {
@@ -74,6 +112,11 @@ export function verifyLog(items: readonly StreamItem[], options: VerifyOptions =
       state: 'live',
     }
     tasks.set(event.taskId, seen)
+    if (event.parentId !== undefined) {
+      const siblings = childrenOf.get(event.parentId)
+      if (siblings === undefined) childrenOf.set(event.parentId, [seen])
+      else siblings.push(seen)
+    }
     if (!isPartial && !hasAnnouncedGap && (event.seq !== 1 || event.type !== 'task.queued')) {
       report(3, event, `the log begins with ${event.type} as number ${event.seq}`)
     }
@@ -109,7 +152,7 @@ export function verifyLog(items: readonly StreamItem[], options: VerifyOptions =
   }
 
   const checkStart = (event: Extract<TaskEvent, { type: 'task.started' }>, seen: Seen): void => {
-    const stopped = stoppedAbove(seen)
+    const stopped = isReordered ? undefined : stoppedAbove(seen)
     if (stopped !== undefined) report(5, event, `started below ${stopped.taskId}, which was ${stopped.state}`)
     const mayLackSome = hasAnnouncedGap || (isPartial && seen.attempt === 0)
     if (event.attempt !== seen.attempt + 1 && !(mayLackSome && event.attempt > seen.attempt)) {
@@ -120,8 +163,8 @@ export function verifyLog(items: readonly StreamItem[], options: VerifyOptions =
   }
 
   const checkChildren = (event: TaskEvent, what: string): void => {
-    for (const child of tasks.values()) {
-      if (child.parentId === event.taskId && child.state !== 'final' && !detached.has(child.taskId)) {
+    for (const child of childrenOf.get(event.taskId) ?? NONE) {
+      if (child.state !== 'final' && !detached.has(child.taskId)) {
         report(4, event, `${what} before its child ${child.taskId}`)
       }
     }
@@ -132,7 +175,7 @@ export function verifyLog(items: readonly StreamItem[], options: VerifyOptions =
     if (event.attempt !== seen.attempt && !(mayLackSome && event.attempt > seen.attempt)) {
       report(7, event, `the end of attempt ${event.attempt} follows the start of attempt ${seen.attempt}`)
     }
-    checkChildren(event, 'its attempt ended')
+    if (!isReordered) checkChildren(event, 'its attempt ended')
     seen.attempt = event.attempt
     seen.state = 'retrying'
     if (event.failure.code === 'interrupted') loseQuestions(seen)
@@ -165,10 +208,10 @@ export function verifyLog(items: readonly StreamItem[], options: VerifyOptions =
     seen.state = 'final'
   }
 
-  for (const item of items) {
+  const take = (item: StreamItem): void => {
     if (!isTaskEvent(item)) {
       if (item.type === 'stream.gap') hasAnnouncedGap = true
-      continue
+      return
     }
     const known = tasks.get(item.taskId)
     const seen = known ?? meet(item)
@@ -182,16 +225,33 @@ export function verifyLog(items: readonly StreamItem[], options: VerifyOptions =
       checkQuestion(item, seen)
     else if (isFinalEventType(item.type)) checkEnd(item, seen)
   }
-  if (isComplete) {
-    for (const seen of tasks.values()) {
-      if (seen.state !== 'final') report(2, seen, 'the log ends without its terminal event')
-    }
+
+  const taken = (): readonly LawBreach[] => {
+    if (breaches.length === 0) return NONE
+    const found = breaches
+    breaches = []
+    return found
   }
-  return breaches
+
+  return {
+    see(item) {
+      take(item)
+      return taken()
+    },
+    end() {
+      for (const seen of isComplete ? tasks.values() : []) {
+        if (seen.state !== 'final') report(2, seen, 'the log ends without its terminal event')
+      }
+      return taken()
+    },
+  }
 }
 
 /** Whether only code that runs, or has just run, brings such an event about. */
-function isSaidByCode({ type }: TaskEvent): boolean {
+function isSaidByCode(event: TaskEvent): boolean {
+  const { type } = event
+  // What nobody has read bounces at the end, whether code runs then or not.
+  if (event.type === 'task.message') return event.state === 'read'
   if (type === 'task.retrying' || type === 'task.stopping' || type === 'task.finishing') return true
   if (type === 'task.asked' || type === 'task.answered' || type === 'task.resumed') return true
   return type === 'task.completed' || isFreshEventType(type)

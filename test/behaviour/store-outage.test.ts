@@ -1,8 +1,8 @@
-import { isFinalStatus, type StreamItem } from 'outlive'
+import { defineTool, isFinalStatus, isTaskEvent, memoryStore, type StreamItem, type TaskStore } from 'outlive'
 import { controllableTool, verifyLog } from 'outlive/testing'
 import { expect, test } from 'vitest'
 import { setupBreakable, type Breakage } from '../support/breakable-store.ts'
-import { collect, watch } from '../support/setup.ts'
+import { collect, setup, watch } from '../support/setup.ts'
 import { eventsOf, placesOf, typesOf, withoutCursors } from '../support/stream-views.ts'
 
 const BREAKAGES: readonly Exclude<Breakage, 'up'>[] = ['hanging', 'failing', 'throwing', 'losing']
@@ -340,4 +340,64 @@ test('a store that cannot be read fails the reader, and not the task or the othe
   expect(await live.ended).toBeUndefined()
   const record = await task.record()
   expect(isFinalStatus(record.status)).toBe(true)
+})
+
+test('an end that no store has is not said to be kept, by any verb that waits for it', async () => {
+  const inner = memoryStore()
+  let isUp = true
+  const commit: TaskStore['commit'] = (change) => (isUp ? inner.commit(change) : Promise.reject(new Error('down')))
+  const { ann, advance, settle } = setup({ store: { ...inner, durability: 'process', commit } })
+  const work = controllableTool('work')
+  const handle = await ann.spawn(work.tool, undefined)
+  const early = await ann.spawn(async () => 'before', undefined)
+  await settle()
+  isUp = false
+  work.call(0).resolve('done')
+  const waits = [ann.wait(handle.taskId), ann.waitAny([handle.taskId]), handle.wait()].map(watch)
+  const all = watch(ann.waitAll([early.taskId, handle.taskId]))
+  await advance(2_000)
+  for (const wait of waits) expect(wait.value).toMatchObject({ status: 'completed', persisted: false })
+  expect(all.value?.map(({ persisted }) => persisted)).toEqual([true, false])
+  isUp = true
+  await advance(10_000)
+  expect(await ann.wait(handle.taskId)).toMatchObject({ status: 'completed', persisted: true })
+})
+
+test('the end of an attempt is written after the ends of its children, also when these have to be written again', async () => {
+  const inner = memoryStore()
+  let failures = 8
+  const commit: TaskStore['commit'] = (change) => {
+    const isChildsEnd = change.record.depth === 1 && isFinalStatus(change.record.status)
+    if (!isChildsEnd || failures === 0) return inner.commit(change)
+    failures -= 1
+    return Promise.reject(new Error('down'))
+  }
+  const { ann, advance, settle } = setup({ store: { ...inner, commit } })
+  const child = defineTool({ name: 'child', run: async () => 'quick' })
+  const parent = defineTool({
+    name: 'parent',
+    policy: { retry: { maxAttempts: 2, baseMs: 10, factor: 1, maxMs: 10, jitter: 'none' } },
+    run: async (_input: undefined, ctx) => {
+      if (ctx.attempt === 2) return 'done'
+      await ctx.spawn(child, undefined)
+      throw new Error('the first time')
+    },
+  })
+  const live = collect(ann.events())
+  const busy = controllableTool('busy')
+  await ann.spawn(busy.tool, undefined)
+  await settle()
+  const task = await ann.spawn(parent, undefined)
+  // Others whose commits are answered keep the writer going.
+  for (let turn = 0; turn < 100; turn += 1) {
+    busy.call(0).ctx.output('busy')
+    await advance(200)
+  }
+  expect(await task.result()).toBe('done')
+  await settle()
+  expect(failures).toBe(0)
+  const tree = live.items.filter(isTaskEvent).filter(({ rootId }) => rootId === task.taskId)
+  const types = tree.map(({ type, depth }) => `${depth} ${type}`)
+  expect(types.indexOf('1 task.completed')).toBeGreaterThan(0)
+  expect(types.indexOf('0 task.retrying')).toBeGreaterThan(types.indexOf('1 task.completed'))
 })

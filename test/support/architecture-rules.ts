@@ -55,7 +55,11 @@ const INNER =
 
 /** The only modules that may import a package; `typesFrom` may name its types as well. */
 const DOORS: readonly { readonly npm: string; readonly path: string; readonly typesFrom?: string }[] = [
-  { npm: 'xstate', path: '^(machines/|src/(runtime|delivery)/)', typesFrom: '^src/task-supervisor\\.ts$' },
+  {
+    npm: 'xstate',
+    path: '^(machines/|src/(runtime|delivery|testing/properties)/)',
+    typesFrom: '^src/task-supervisor\\.ts$',
+  },
   { npm: 'rxjs', path: '^src/events/', typesFrom: '^src/' },
   { npm: '@standard-schema/spec', path: '^(?!)', typesFrom: '^src/' },
   { npm: 'eventemitter3', path: '^src/events/' },
@@ -71,6 +75,7 @@ const DOORS: readonly { readonly npm: string; readonly path: string; readonly ty
   { npm: '@chat-adapter/discord', path: '^src/adapters/channels/chat/chat-adapter\\.ts$' },
   { npm: '@chat-adapter/telegram', path: '^src/adapters/channels/chat/chat-adapter\\.ts$' },
   { npm: '@chat-adapter/teams', path: '^src/adapters/channels/chat/chat-adapter\\.ts$' },
+  { npm: 'fast-check', path: '^src/testing/properties/' },
   { npm: 'bullmq', path: '^src/adapters/bullmq/' },
   { npm: 'hono', path: '^src/faces/server/' },
 ]

@@ -2,7 +2,7 @@ import type { StreamItem, TaskEvent, TaskEventType } from 'outlive'
 import { verifyLog, type LawBreach } from 'outlive/testing'
 import { expect, test } from 'vitest'
 
-type Fields = Partial<Record<keyof TaskEvent | 'attempt' | 'parentId' | 'key' | 'failure', unknown>>
+type Fields = Partial<Record<keyof TaskEvent | 'attempt' | 'parentId' | 'key' | 'failure' | 'state', unknown>>
 
 /** Writes logs of a few tasks, number by number. */
 function scribe() {
@@ -159,6 +159,23 @@ test('law 5: the stop of a task reaches through the generations below it', () =>
     { law: 5, taskId: 'leaf', message: 'started below root, which was stopping' },
   ])
   expect(lawsOf(log, { isComplete: false, detached: new Set(['middle']) })).toEqual([])
+})
+
+test('laws 4 and 5 are not asked of what may have been told in another order, but for the end of a task', () => {
+  const write = scribe()
+  const log = [
+    write('root', 'task.queued'),
+    write('root', 'task.started'),
+    write('child', 'task.queued', below('root')),
+    write('root', 'task.retrying', { attempt: 1 }),
+    write('child', 'task.started', below('root')),
+    write('root', 'task.started', { attempt: 2 }),
+    write('child', 'task.completed', below('root')),
+    write('root', 'task.completed'),
+  ]
+  expect(lawsOf(log)).toEqual([4, 5])
+  expect(lawsOf(log, { isReordered: true })).toEqual([])
+  expect(lawsOf([...log.slice(0, 6), ...log.slice(6).toReversed()], { isReordered: true })).toEqual([4])
 })
 
 test('law 6: a child at a wrong depth or in another tree, and a root that is none', () => {
@@ -378,4 +395,21 @@ test('every breach of a log is reported, in the order of the log', () => {
     [6, 'b'],
     [2, 'b'],
   ])
+})
+
+test('law 8: a message that nobody has read bounces at an end between two attempts, and none is read there', () => {
+  for (const [state, laws] of [
+    ['bounced', []],
+    ['read', [8]],
+  ] as const) {
+    const write = scribe()
+    const log = [
+      write('a', 'task.queued'),
+      write('a', 'task.started'),
+      write('a', 'task.retrying', { attempt: 1 }),
+      write('a', 'task.message', { state }),
+      write('a', 'task.cancelled'),
+    ]
+    expect(lawsOf(log)).toEqual(laws)
+  }
 })

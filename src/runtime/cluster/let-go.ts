@@ -37,7 +37,8 @@ export function createLetGo(parts: {
   }
 
   const letGo = (roots: readonly LiveTask[]): void => {
-    for (const task of deepestFirst(roots)) journal.lose(task)
+    // Parents first: one that heard of the end of a child before would still write its own.
+    for (const task of deepestFirst(roots).toReversed()) journal.lose(task)
     stop(roots)
   }
 

@@ -34,6 +34,8 @@ export interface Membership {
   readonly canHandBack: boolean
   /** Whether the node holds its lease, or needs none. */
   isMember(): boolean
+  /** The store has something of this node that the node itself has let go of. */
+  noteLetGo(): void
   /** Takes part no more. */
   stop(): void
   /** Gives the lease back. */
@@ -77,6 +79,7 @@ function createSoleMembership({ store, clock, logger, live, recover, deliverOver
     orders: undefined,
     canHandBack: store.durability !== 'memory',
     isMember: () => true,
+    noteLetGo: () => undefined,
     stop: () => undefined,
     leave: async () => undefined,
   }
@@ -104,6 +107,7 @@ function createNodeMembership(parts: MembershipParts, cluster: ClusterStore): Me
     orders,
     canHandBack: true,
     isMember: () => node.steadySinceMs() !== Infinity,
+    noteLetGo: sweeper.noteLetGo,
     stop: sweeper.stop,
     async leave() {
       sweeper.stop()

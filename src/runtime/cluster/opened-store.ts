@@ -1,13 +1,21 @@
 /**
- * A store that gets ready with its first use. Until then every call waits; a call whose store cannot be opened fails, and
- * one that comes `RETRY_MS` later tries again.
+ * A store that gets ready with its first use, and that always answers.
+ *
+ * 1. Until it is open every call waits; a call whose store cannot be opened fails, and one that comes `RETRY_MS` later tries
+ *    again.
+ * 2. A call without an answer after `ANSWER_LIMIT_MS` fails as `store_unavailable`. It may have taken effect.
  */
+import { TaskError } from '../../errors.ts'
 import type { Awaitable } from '../../ports/awaitable.ts'
 import type { Clock } from '../../ports/clock.ts'
+import type { ClusterStore } from '../../ports/cluster-store.ts'
+import type { Deadlines } from '../../ports/deadlines.ts'
 import type { TaskStore } from '../../ports/task-store.ts'
 
 /** How long it is taken for granted that a store which could not be opened still cannot. */
 const RETRY_MS = 250
+/** A store that has lost a request, or its answer, does not say so. What waits for it in turns would wait for ever. */
+const ANSWER_LIMIT_MS = 30_000
 
 export interface OpenedStore {
   readonly store: TaskStore
@@ -20,12 +28,13 @@ export interface OpenedStore {
 export function createOpenedStore(parts: {
   readonly store: TaskStore
   readonly clock: Clock
+  readonly deadlines: Deadlines
   /** Does what has to be done before the first use. Absent where nothing has. */
   readonly prepare: (() => Promise<void>) | undefined
   /** The store may be used from now on. */
   readonly onOpen: () => void
 }): OpenedStore {
-  const { store: inner, clock, prepare } = parts
+  const { store: inner, clock, deadlines, prepare } = parts
   if (prepare === undefined) return { store: inner, open: () => Promise.resolve(), isOpen: () => true }
   let isOpen = false
   let opening: Promise<void> | undefined
@@ -51,7 +60,32 @@ export function createOpenedStore(parts: {
     return opening
   }
 
-  const once = <Answer>(call: () => Awaitable<Answer>): Awaitable<Answer> => (isOpen ? call() : open().then(call))
+  const limited = <Answer>(answer: Awaitable<Answer>): Awaitable<Answer> => {
+    if (!(answer instanceof Promise)) return answer
+    return new Promise((resolve, reject) => {
+      const giveUp = (): void => {
+        reject(new TaskError('store_unavailable', `The store did not answer within ${ANSWER_LIMIT_MS} ms.`))
+      }
+      const limit = deadlines.idleAfter(ANSWER_LIMIT_MS, giveUp, undefined)
+      answer.then(resolve, reject).finally(() => limit.disarm())
+    })
+  }
+
+  const once = <Answer>(call: () => Awaitable<Answer>): Awaitable<Answer> =>
+    isOpen ? limited(call()) : open().then(() => limited(call()))
+
+  const limitCluster = (cluster: ClusterStore): ClusterStore => ({
+    join: (lease) => limited(cluster.join(lease)),
+    renew: (lease) => limited(cluster.renew(lease)),
+    leave: (leaver) => limited(cluster.leave(leaver)),
+    sweep: (at) => limited(cluster.sweep(at)),
+    forget: (node) => limited(cluster.forget(node)),
+    sendOrder: (order) => limited(cluster.sendOrder(order)),
+    readOrders: (read) => limited(cluster.readOrders(read)),
+    replyTo: (reply) => limited(cluster.replyTo(reply)),
+    readReply: (orderId) => limited(cluster.readReply(orderId)),
+    watch: (onHint) => cluster.watch(onHint),
+  })
 
   const store: TaskStore = {
     get durability() {
@@ -60,7 +94,7 @@ export function createOpenedStore(parts: {
     get incarnation() {
       return inner.incarnation
     },
-    ...(inner.cluster === undefined ? {} : { cluster: inner.cluster }),
+    ...(inner.cluster === undefined ? {} : { cluster: limitCluster(inner.cluster) }),
     commit: (commit) => once(() => inner.commit(commit)),
     read: (taskId) => once(() => inner.read(taskId)),
     list: (query) => once(() => inner.list(query)),

@@ -87,8 +87,9 @@ export function createShadows(parts: {
       const stopListening = onAbort(signal, () => cancel(record, parentId))
       if (signal.aborted) cancel(record, parentId)
       try {
-        const [ended] = await waits.whenEnded([childId], 1, { waitMs: Infinity, signal: undefined, waiter: undefined })
-        if (ended?.status === 'failed' && ended.failure !== undefined) throw new TaskFailedError(childId, ended.failure)
+        const [end] = await waits.whenEnded([childId], 1, { waitMs: Infinity, signal: undefined, waiter: undefined })
+        const { status, failure } = end?.record ?? {}
+        if (status === 'failed' && failure !== undefined) throw new TaskFailedError(childId, failure)
       } finally {
         stopListening()
       }

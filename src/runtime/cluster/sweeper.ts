@@ -4,7 +4,9 @@
  * 1. Children come before their parents: no task is recovered before all that was below it.
  * 2. A node that has just joined, or could not renew its lease for a while, waits for one whole lease: after an outage the
  *    others get the time to say that they live.
- * 3. What cannot be recovered just now is tried again at the next sweep. A dead node is forgotten when nothing names it.
+ * 3. A node does not sweep itself as long as it goes by that name: it learns of its own death from its lease, and first
+ *    takes another name, so that nothing it has taken over is forgotten with the old one.
+ * 4. What cannot be recovered just now is tried again at the next sweep. A dead node is forgotten when nothing names it.
  */
 import { LIVE_STATUSES } from '../../../machines/vocabulary.ts'
 import type { ClusterStore } from '../../ports/cluster-store.ts'
@@ -57,6 +59,7 @@ export function createSweeper(parts: {
     if (clock.monotonicMs() - node.steadySinceMs() < leaseMs) return
     for (const { node: dead, diedAt } of await cluster.sweep({ now: clock.now() })) {
       if (isStopped) return
+      if (dead === node.id()) continue
       const isDone = await sweepNode(dead, diedAt)
       await parts.deliverOverdue(dead)
       if (isDone) await cluster.forget(dead)

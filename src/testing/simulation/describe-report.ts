@@ -1,0 +1,192 @@
+/** What a report says to a person: the story as text, as a sequence diagram, and as a test to keep. */
+import type { HistoryFact } from '../check-history.ts'
+import type { SimulationStep } from './plan.ts'
+import { nameOfBreach, type SimulationReport } from './report.ts'
+
+/** The most messages that a diagram shows; what comes before the last of them is left out. */
+const MAX_LINES = 120
+
+/**
+ * Throws when a run is not sound. The message has the seed, what broke, the plan, and both renderings.
+ *
+ * @throws Error
+ */
+export function requireSound(report: SimulationReport): void {
+  if (report.breaches.length > 0) throw new Error(describeReport(report))
+}
+
+/** All that is to be said about a run that is not sound, as text. */
+export function describeReport(report: SimulationReport): string {
+  const { plan, breaches, drawnSteps } = report
+  const broken = breaches.map((breach) => {
+    return `- ${nameOfBreach(breach)}, step ${breach.step}: ${breach.taskId ?? 'all'}: ${breach.message}`
+  })
+  const head =
+    breaches.length === 0
+      ? `Seed ${plan.seed} is sound: ${plan.steps.length} steps, ${plan.nodes} processes.`
+      : `Seed ${plan.seed} breaks, with ${plan.steps.length} of ${drawnSteps} steps, ${plan.nodes} processes:`
+  return [
+    head,
+    ...broken,
+    '',
+    ...plan.steps.map((step, index) => `${index}. ${textOfStep(step)}`),
+    '',
+    '```mermaid',
+    toSequenceDiagram(report),
+    '```',
+    '',
+    '```ts',
+    toTestFile(report),
+    '```',
+  ].join('\n')
+}
+
+/** The run as a Mermaid sequence diagram: what was done, and what everybody was told. */
+export function toSequenceDiagram({ plan, history, breaches }: SimulationReport): string {
+  const lines: string[] = []
+  const byStep = new Map<number, HistoryFact[]>()
+  for (const { step, fact } of history) byStep.set(step, [...(byStep.get(step) ?? []), fact])
+  for (const [index, step] of plan.steps.entries()) {
+    lines.push(lineOfStep(step, index), ...(byStep.get(index) ?? []).map(lineOfFact))
+  }
+  lines.push('Note over caller,store: nothing goes wrong any more')
+  lines.push(...(byStep.get(plan.steps.length) ?? []).map(lineOfFact))
+  for (const breach of breaches)
+    lines.push(`Note over caller,store: ${safe(`${nameOfBreach(breach)}: ${breach.message}`)}`)
+  const processes = Array.from({ length: plan.nodes }, (_, index) => `participant n${index + 1}`)
+  const shown = lines.length > MAX_LINES ? ['Note over caller,store: …', ...lines.slice(-MAX_LINES)] : lines
+  return ['sequenceDiagram', 'participant caller', ...processes, 'participant store', 'participant mail', ...shown]
+    .map((line, index) => (index === 0 ? line : `  ${line}`))
+    .join('\n')
+}
+
+/**
+ * The plan as a test file for `node --test` or vitest. `scenario` is how the file gets its scenario: by default the one that
+ * the library tests itself with.
+ */
+export function toTestFile(
+  { plan, breaches }: SimulationReport,
+  scenario: { readonly import: string; readonly expression: string } = {
+    import: "import { taskTrees } from 'outlive/testing'",
+    expression: 'taskTrees()',
+  },
+): string {
+  const [first] = breaches
+  const title = first === undefined ? `seed ${plan.seed}` : `seed ${plan.seed}: ${nameOfBreach(first)}`
+  return [
+    "import test from 'node:test'",
+    "import { replayPlan, requireSound } from 'outlive/testing'",
+    scenario.import,
+    '',
+    `test(${JSON.stringify(title)}, async () => {`,
+    `  const report = await replayPlan(${scenario.expression}, {`,
+    `    seed: ${plan.seed},`,
+    `    nodes: ${plan.nodes},`,
+    '    steps: [',
+    ...plan.steps.map((step) => `      ${JSON.stringify(step)},`),
+    '    ],',
+    '  })',
+    '  requireSound(report)',
+    '})',
+  ].join('\n')
+}
+
+function lineOfStep(step: SimulationStep, index: number): string {
+  const text = safe(`${index}. ${textOfStep(step)}`)
+  if (step.do === 'pass' || step.do === 'channelFault') return `Note over caller,store: ${text}`
+  const process = `n${step.node + 1}`
+  switch (step.do) {
+    case 'crash':
+    case 'restart':
+    case 'stop':
+    case 'pause':
+    case 'resume':
+    case 'cut':
+    case 'mend':
+    case 'storeFault':
+    case 'jump':
+      return `Note over ${process}: ${text}`
+    case 'spawn':
+    case 'run':
+    case 'cancel':
+    case 'answer':
+    case 'send':
+    case 'redirect':
+    case 'background':
+    case 'attach':
+    case 'wait':
+    case 'look':
+    case 'cancelAll':
+    case 'peek':
+    case 'follow':
+      return `caller->>${process}: ${text}`
+  }
+}
+
+function textOfStep(step: SimulationStep): string {
+  switch (step.do) {
+    case 'pass':
+      return `${step.ms} ms pass`
+    case 'spawn':
+    case 'run':
+      return `${step.owner} calls ${step.do} ${step.call.tool} ${JSON.stringify(step.call.input)} ${JSON.stringify(step.call.options ?? {})}`
+    case 'cancelAll':
+      return `${step.owner} cancels all`
+    case 'crash':
+      return step.atCall === 0 ? 'crash' : `crash at store call ${step.atCall}, ${step.isDone ? 'done' : 'not done'}`
+    case 'storeFault':
+      return `the next ${step.calls} store calls: ${step.fault}`
+    case 'channelFault':
+      return `the next ${step.sends} messages: ${step.fault}`
+    case 'jump':
+      return `the wall clock jumps by ${step.ms} ms`
+    case 'follow':
+      return `consumer ${step.consumer + 1} follows`
+    case 'restart':
+    case 'stop':
+    case 'pause':
+    case 'resume':
+    case 'cut':
+    case 'mend':
+      return step.do
+    case 'peek':
+    case 'cancel':
+    case 'answer':
+    case 'send':
+    case 'redirect':
+    case 'background':
+    case 'attach':
+    case 'wait':
+    case 'look':
+      return `${step.do}, task ${step.task} from the youngest`
+  }
+}
+
+function lineOfFact(fact: HistoryFact): string {
+  switch (fact.type) {
+    case 'committed':
+      return `Note right of store: ${safe(`${fact.event.taskId} ${fact.event.seq} ${fact.event.type}`)}`
+    case 'acknowledged':
+      return `Note left of caller: ${safe(`${fact.taskId} has started`)}`
+    case 'told':
+      return `Note left of caller: ${safe(`${fact.taskId} is ${fact.status}`)}`
+    case 'seen':
+      return `Note left of caller: ${safe(`${fact.consumer} reads ${'seq' in fact.item ? `${fact.item.taskId} ${fact.item.seq} ` : ''}${fact.item.type}`)}`
+    case 'peeked':
+      return `Note left of caller: ${safe(`a stranger tries ${fact.verb} on ${fact.taskId}: ${fact.found ? 'found' : 'not found'}`)}`
+    case 'sent':
+      return `store->>mail: ${safe(`${fact.deliveryId}${fact.isAccepted ? '' : ', refused'}`)}`
+    case 'delivery':
+      return `Note right of store: ${safe(`${fact.deliveryId} is ${fact.state}`)}`
+    case 'stuck':
+    case 'kept':
+      return `Note right of store: ${safe(`${fact.taskId} is ${fact.status}`)}`
+    case 'counted':
+      return `Note right of store: ${safe(JSON.stringify(fact.byStatus))}`
+  }
+}
+
+/** What ends a statement in Mermaid, or begins another one. */
+function safe(text: string): string {
+  return text.replaceAll(/[;#\n`]/g, ' ').slice(0, 160)
+}

@@ -1,0 +1,233 @@
+/** Plans that once broke a law, as they were shortened. They stay. */
+import { replayPlan, taskTrees, type SimulationPlan } from 'outlive/testing'
+import { expect, test } from 'vitest'
+
+const KEPT: readonly (SimulationPlan & { readonly title: string })[] = [
+  {
+    title: 'a store that never answers one call keeps nobody from recovering what a process has let go',
+    seed: 77,
+    nodes: 2,
+    steps: [
+      { do: 'pass', ms: 2371 },
+      { do: 'pass', ms: 212 },
+      { do: 'storeFault', node: 1, fault: 'hang', calls: 3 },
+      { do: 'pass', ms: 194 },
+      { do: 'pass', ms: 168 },
+      { do: 'pass', ms: 204 },
+      { do: 'storeFault', node: 1, fault: 'stale', calls: 2 },
+      {
+        do: 'spawn',
+        node: 1,
+        owner: 'ann',
+        call: {
+          tool: 'again',
+          input: {
+            kind: 'quick',
+            ms: 304,
+            children: [
+              { tool: 'branch', input: { kind: 'stubborn', ms: 2598, children: [], awaits: false }, options: {} },
+            ],
+            awaits: true,
+          },
+          options: {},
+        },
+      },
+    ],
+  },
+  {
+    title: 'a message that bounces when its task is cancelled between two attempts breaks no law',
+    seed: 139,
+    nodes: 2,
+    steps: [
+      {
+        do: 'run',
+        node: 1,
+        owner: 'ann',
+        call: {
+          tool: 'branch',
+          input: {
+            kind: 'slow',
+            ms: 385,
+            children: [
+              {
+                tool: 'branch',
+                input: { kind: 'failing', ms: 323, children: [], awaits: true },
+                options: {
+                  retry: { maxAttempts: 2, baseMs: 350, factor: 2, maxMs: 2000, jitter: 'full' },
+                  onParentEnd: 'cancel',
+                },
+              },
+            ],
+            awaits: false,
+          },
+          options: {},
+        },
+      },
+      { do: 'send', node: 1, task: 0 },
+    ],
+  },
+  {
+    title: 'an end that the store did not get is not told as one that is kept',
+    seed: 50,
+    nodes: 2,
+    steps: [
+      {
+        do: 'spawn',
+        node: 1,
+        owner: 'bob',
+        call: { tool: 'branch', input: { kind: 'stubborn', ms: 5, children: [], awaits: false }, options: {} },
+      },
+      { do: 'pass', ms: 216 },
+      { do: 'cut', node: 1 },
+      { do: 'pass', ms: 207 },
+      { do: 'cancel', node: 1, task: 0 },
+      { do: 'wait', node: 1, task: 0 },
+      { do: 'pass', ms: 1377 },
+      { do: 'pass', ms: 1092 },
+    ],
+  },
+  {
+    title: 'a parent that is let go of with its child does not end before it',
+    seed: 582,
+    nodes: 2,
+    steps: [
+      { do: 'pass', ms: 52 },
+      { do: 'pass', ms: 281 },
+      { do: 'pass', ms: 103 },
+      { do: 'pass', ms: 102 },
+      { do: 'pass', ms: 269 },
+      { do: 'follow', node: 0, consumer: 2 },
+      {
+        do: 'spawn',
+        node: 0,
+        owner: 'ann',
+        call: {
+          tool: 'again',
+          input: {
+            kind: 'quick',
+            ms: 296,
+            children: [{ tool: 'branch', input: { kind: 'slow', ms: 180, children: [], awaits: true }, options: {} }],
+            awaits: false,
+          },
+          options: {},
+        },
+      },
+      { do: 'storeFault', node: 0, fault: 'delay', calls: 3 },
+      { do: 'pass', ms: 207 },
+    ],
+  },
+  {
+    title: 'what the store kept of a task after its process had let go of it is recovered',
+    seed: 354,
+    nodes: 2,
+    steps: [
+      { do: 'crash', node: 1, atCall: 0, isDone: true },
+      { do: 'crash', node: 0, atCall: 2, isDone: false },
+      {
+        do: 'run',
+        node: 0,
+        owner: 'ann',
+        call: {
+          tool: 'branch',
+          input: { kind: 'quick', ms: 0, children: [], awaits: true },
+          options: { concurrencyKey: 'key-0' },
+        },
+      },
+      { do: 'restart', node: 1 },
+      { do: 'restart', node: 0 },
+      { do: 'crash', node: 1, atCall: 5, isDone: false },
+      {
+        do: 'run',
+        node: 1,
+        owner: 'ann',
+        call: {
+          tool: 'branch',
+          input: {
+            kind: 'quick',
+            ms: 370,
+            children: [{ tool: 'branch', input: { kind: 'quick', ms: 0, children: [], awaits: true }, options: {} }],
+            awaits: true,
+          },
+          options: {},
+        },
+      },
+      { do: 'restart', node: 1 },
+      {
+        do: 'run',
+        node: 1,
+        owner: 'ann',
+        call: {
+          tool: 'again',
+          input: { kind: 'failing', ms: 122, children: [], awaits: true },
+          options: { retry: { maxAttempts: 2, baseMs: 285, factor: 2, maxMs: 2000, jitter: 'full' } },
+        },
+      },
+      {
+        do: 'run',
+        node: 0,
+        owner: 'ann',
+        call: {
+          tool: 'branch',
+          input: {
+            kind: 'quick',
+            ms: 302,
+            children: [
+              { tool: 'branch', input: { kind: 'hanging', ms: 760, children: [], awaits: false }, options: {} },
+            ],
+            awaits: true,
+          },
+          options: {},
+        },
+      },
+      { do: 'storeFault', node: 1, fault: 'hang', calls: 3 },
+      { do: 'pass', ms: 1296 },
+    ],
+  },
+  {
+    title: 'a process that was taken for dead forgets nothing that it has taken over meanwhile',
+    seed: 743,
+    nodes: 2,
+    steps: [
+      { do: 'pass', ms: 230 },
+      { do: 'pass', ms: 141 },
+      { do: 'pass', ms: 142 },
+      { do: 'pass', ms: 153 },
+      { do: 'pass', ms: 180 },
+      { do: 'pass', ms: 93 },
+      { do: 'pass', ms: 98 },
+      { do: 'storeFault', node: 0, fault: 'delay', calls: 3 },
+      { do: 'channelFault', fault: 'hang', sends: 3 },
+      { do: 'pass', ms: 181 },
+      { do: 'pass', ms: 166 },
+      { do: 'pass', ms: 178 },
+      { do: 'pass', ms: 245 },
+      { do: 'pass', ms: 242 },
+      { do: 'pass', ms: 137 },
+      { do: 'pass', ms: 266 },
+      {
+        do: 'spawn',
+        node: 1,
+        owner: 'ann',
+        call: {
+          tool: 'branch',
+          input: { kind: 'quick', ms: 351, children: [], awaits: false },
+          options: { deliverTo: 'mail:box-1' },
+        },
+      },
+      { do: 'pass', ms: 161 },
+      { do: 'pass', ms: 192 },
+      { do: 'pass', ms: 255 },
+      { do: 'pause', node: 0 },
+      { do: 'storeFault', node: 0, fault: 'delay', calls: 2 },
+      { do: 'cut', node: 1 },
+      { do: 'pass', ms: 3339 },
+      { do: 'resume', node: 0 },
+    ],
+  },
+]
+
+test.each(KEPT)('$title', async ({ title: _title, ...plan }) => {
+  const { breaches, history } = await replayPlan(taskTrees(), plan)
+  expect(breaches).toEqual([])
+  expect(history.length).toBeGreaterThan(5)
+})
