@@ -31,9 +31,11 @@ export interface Presence {
 /** One task at one target. */
 interface Showing {
   readonly sign: Sign | undefined
-  readonly start: Telling | undefined
+  start: Telling | undefined
   /** By their keys. */
   readonly questions: Map<string, Telling>
+  /** One thing is told after the other. */
+  told: Promise<void>
 }
 
 /** Something that is told as long as it is true. */
@@ -103,11 +105,12 @@ export function createPresence(parts: {
   const begin = (record: StoredRecord, target: string): Showing => {
     const presence = channelOf(target)?.presence
     const sign = presence?.kind === 'typing' && parts.showsTyping ? createSign(target, presence) : undefined
-    const start = tellsStartAt(target) ? tell(record, target, { kind: 'start' }) : undefined
-    return { sign, start, questions: new Map() }
+    const showing: Showing = { sign, start: undefined, questions: new Map(), told: Promise.resolve() }
+    if (tellsStartAt(target)) showing.start = tell(record, target, showing, { kind: 'start' })
+    return showing
   }
 
-  const tell = (record: StoredRecord, target: string, told: Told): Telling => {
+  const tell = (record: StoredRecord, target: string, showing: Showing, told: Told): Telling => {
     let delivery: Delivery | undefined
     let isOver = false
     const begun = async (): Promise<void> => {
@@ -121,7 +124,7 @@ export function createPresence(parts: {
         parts.onError(error, record.taskId)
       }
     }
-    parts.runOutside(() => void begun())
+    parts.runOutside(() => void (showing.told = showing.told.then(begun)))
     return {
       end() {
         isOver = true
@@ -130,7 +133,8 @@ export function createPresence(parts: {
     }
   }
 
-  const tellQuestions = (record: StoredRecord, target: string, { questions: told }: Showing): void => {
+  const tellQuestions = (record: StoredRecord, target: string, showing: Showing): void => {
+    const { questions: told } = showing
     const open = new Set((record.questions ?? []).map(({ key }) => key))
     for (const [key, telling] of told) {
       if (open.has(key)) continue
@@ -138,7 +142,7 @@ export function createPresence(parts: {
       told.delete(key)
     }
     for (const question of open) {
-      if (!told.has(question)) told.set(question, tell(record, target, { kind: 'question', question }))
+      if (!told.has(question)) told.set(question, tell(record, target, showing, { kind: 'question', question }))
     }
   }
 

@@ -159,3 +159,42 @@ describe('a digest', () => {
     expect(chat.arrived).toHaveLength(1)
   })
 })
+
+describe('the texts of a host', () => {
+  const setupTexts = (end: () => string) => {
+    const chat = scriptedChannel(() => 0)
+    return { ...setup({ notices: { templates: { end } }, channels: { chat: chat.channel } }), chat }
+  }
+
+  test('stand in the place of the built-in ones', async () => {
+    const { ann, settle, chat } = setupTexts(() => 'all done')
+    await ann.spawn(() => 'value', undefined, { deliverTo: 'chat:1' })
+    await settle()
+    expect(chat.arrived.map(({ message }) => message.text)).toEqual(['all done'])
+  })
+
+  test('that throw are replaced by the built-in one, and the log says so', async () => {
+    const { ann, settle, chat, logged } = setupTexts(() => {
+      throw new Error('no text today')
+    })
+    await ann.spawn(() => 'value', undefined, { deliverTo: 'chat:1' })
+    await settle()
+    expect(chat.arrived[0]?.message.text).toContain('value')
+    expect(logged).toMatchObject([{ level: 'error', fields: { target: 'chat:1' } }])
+  })
+})
+
+test.each([
+  [{ delivery: { maxAttempts: 0 } }, 'delivery.maxAttempts must be a positive whole number'],
+  [{ delivery: { factor: 0.5 } }, 'delivery.factor must be a number from 1'],
+  [{ delivery: { jitter: 'some' } }, 'delivery.jitter must be one of full, none'],
+  [{ delivery: { sendMs: 300_001 } }, 'delivery.sendMs must be at most 300000'],
+  [{ delivery: { maxMs: Infinity } }, 'delivery.maxMs must be a positive number of milliseconds'],
+  [{ delivery: { tries: 3 } }, 'delivery has no option "tries"'],
+  [{ notices: { maxMessages: 101 } }, 'notices.maxMessages must be a whole number from 1 to 100'],
+  [{ notices: { start: 'yes' } }, 'notices.start must be a boolean'],
+  [{ notices: { digestMs: -1 } }, 'notices.digestMs must be a non-negative number'],
+  [{ notices: { templates: { end: 'text' } } }, 'notices.templates.end must be a function'],
+])('%j is refused by name', (options, message) => {
+  expect(() => setup(options as never)).toThrow(message)
+})
