@@ -8,7 +8,7 @@
  * 3. A task whose start was acknowledged is kept.
  * 4. A final status does not change: what a caller was told of an end is what is kept, the value too.
  * 5. To another owner a task is not there, by any verb.
- * 6. A result that has to reach a target is delivered or given up in the end. Delivered means that the target took it.
+ * 6. A result that has to reach a target is delivered or given up in the end. Delivered means that the target took it. Nothing else is sent.
  * 7. What is sent under one id is the same each time, to the same target.
  * 8. Once nothing goes wrong any more, every task ends within its time.
  * 9. The counts are those of the tasks that are kept.
@@ -207,6 +207,9 @@ export function createHistoryChecker(): HistoryChecker {
         }
       }
       if (counted === undefined) return taken()
+      const asked = new Set(deliveries.map(({ deliveryId }) => deliveryId))
+      for (const deliveryId of bodies.keys())
+        if (!asked.has(deliveryId)) report(6, undefined, `${deliveryId} was sent, and nobody owed it`)
       for (const taskId of acknowledged)
         if (!kept.has(taskId)) report(3, taskId, 'its start was acknowledged, and it is not kept')
       for (const record of kept.values()) checkKept(record)

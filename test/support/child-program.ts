@@ -56,6 +56,7 @@ export function buildProgram(folder: string, program: string): string {
     type: 'module',
     exports: {
       '.': './src/index.js',
+      './testing': './src/testing/index.js',
       './tools': './src/faces/tools/index.js',
       './sqlite': './src/adapters/sql/sqlite.js',
       './postgres': './src/adapters/sql/postgres.js',

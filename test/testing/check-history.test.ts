@@ -138,7 +138,8 @@ describe('each rule of a history', () => {
     ])
   })
 
-  test('rule 6: a delivery that is owed in the end, or that nobody has taken', () => {
+  test('rule 6: a delivery that is owed in the end, or that nobody has taken, and what was sent without one', () => {
+    expect(rulesOf(replaced(delivered, []))).toEqual([6])
     expect(rulesOf(replaced(delivered, [{ ...delivered, state: 'owed' } as HistoryFact]))).toEqual([6])
     expect(rulesOf(replaced(sent, [{ ...sent, isAccepted: false } as HistoryFact]))).toEqual([6])
     expect(rulesOf(replaced(delivered, [{ ...delivered, state: 'givenUp' } as HistoryFact]))).toEqual([])

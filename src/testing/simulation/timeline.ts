@@ -45,6 +45,9 @@ interface Timer {
 /** The wall clock at the start. */
 export const START_AT = Date.UTC(2026, 0, 1)
 
+/** More of them than this while one step passes set each other, without end. */
+const MAX_TIMERS = 100_000
+
 export function createTimeline(): Timeline {
   /** By moment, then by order. */
   const timers: Timer[] = []
@@ -81,12 +84,15 @@ export function createTimeline(): Timeline {
       const untilMs = nowMs + ms
       // What was begun a moment ago may set timers that are due on the way.
       await settle()
+      let fired = 0
       for (let next = timers[0]; next !== undefined && next.dueMs <= untilMs; next = timers[0]) {
         timers.shift()
         if (next.isCancelled || next.isGone()) continue
         nowMs = Math.max(nowMs, next.dueMs)
         next.onDue()
         await settle()
+        fired += 1
+        if (fired > MAX_TIMERS) throw new Error(`nothing comes to rest at ${nowMs} ms of the simulation`)
       }
       nowMs = untilMs
     },

@@ -1,8 +1,12 @@
 /** Plans that once broke a law, as they were shortened. They stay. */
-import { replayPlan, taskTrees, type SimulationPlan } from 'outlive/testing'
-import { expect, test } from 'vitest'
+import type { SimulationPlan } from 'outlive/testing'
 
-const KEPT: readonly (SimulationPlan & { readonly title: string })[] = [
+export interface KeptPlan extends SimulationPlan {
+  /** What holds since. */
+  readonly title: string
+}
+
+export const KEPT_PLANS: readonly KeptPlan[] = [
   {
     title: 'a store that never answers one call keeps nobody from recovering what a process has let go',
     seed: 77,
@@ -225,9 +229,3 @@ const KEPT: readonly (SimulationPlan & { readonly title: string })[] = [
     ],
   },
 ]
-
-test.each(KEPT)('$title', async ({ title: _title, ...plan }) => {
-  const { breaches, history } = await replayPlan(taskTrees(), plan)
-  expect(breaches).toEqual([])
-  expect(history.length).toBeGreaterThan(5)
-})

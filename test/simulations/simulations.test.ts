@@ -1,0 +1,25 @@
+import { FAULT_KINDS, replayPlan, requireSound, simulate, taskTrees } from 'outlive/testing'
+import { expect, test } from 'vitest'
+import { KEPT_PLANS } from './kept-plans.ts'
+
+test.each(KEPT_PLANS)('a plan that was kept: $title', async ({ title: _title, ...plan }) => {
+  const { breaches, history } = await replayPlan(taskTrees(), plan)
+  expect(breaches).toEqual([])
+  expect(history.length).toBeGreaterThan(5)
+})
+
+// A small share of what `npm run simulate` does: one that fails throws its shortest story.
+test.each([
+  { nodes: 1, faults: FAULT_KINDS, what: 'one process, all faults' },
+  { nodes: 2, faults: FAULT_KINDS, what: 'two processes, all faults' },
+  { nodes: 2, faults: ['crash', 'stop', 'channelFault', 'jump'] as const, what: 'two processes, a calm store' },
+  { nodes: 3, faults: FAULT_KINDS, what: 'three processes, all faults' },
+])('25 seeds of 200 steps are sound: $what', { timeout: 120_000 }, async ({ nodes, faults }) => {
+  let facts = 0
+  for (let seed = 1; seed <= 25; seed += 1) {
+    const report = await simulate(taskTrees(), { seed: seed * 100 + nodes, steps: 200, nodes, faults })
+    requireSound(report)
+    facts += report.history.length
+  }
+  expect(facts).toBeGreaterThan(5_000)
+})
