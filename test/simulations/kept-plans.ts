@@ -228,4 +228,25 @@ export const KEPT_PLANS: readonly KeptPlan[] = [
       { do: 'resume', node: 0 },
     ],
   },
+  {
+    title: 'processes that stop while nothing goes wrong any more come back, and finish what they have handed on',
+    seed: 50086,
+    nodes: 2,
+    steps: [
+      {
+        do: 'spawn',
+        node: 0,
+        owner: 'ann',
+        call: { tool: 'again', input: { kind: 'slow', ms: 2662, children: [], awaits: true }, options: {} },
+      },
+      { do: 'stop', node: 0 },
+      {
+        do: 'spawn',
+        node: 1,
+        owner: 'ann',
+        call: { tool: 'branch', input: { kind: 'reporting', ms: 149, children: [], awaits: true }, options: {} },
+      },
+      { do: 'stop', node: 1 },
+    ],
+  },
 ]

@@ -262,6 +262,10 @@ export function createWorld(scenario: Scenario, plan: SimulationPlan, note: (fac
       0,
     )
 
+  const restartDead = (): void => {
+    for (const [index, node] of nodes.entries()) if (node.clock.state() === 'dead') nodes[index] = start(index)
+  }
+
   /** Whatever was on its way when somebody died is seen to by one who comes after. */
   const replaceAll = async (): Promise<void> => {
     for (const node of nodes) node.crash(0, false)
@@ -279,13 +283,13 @@ export function createWorld(scenario: Scenario, plan: SimulationPlan, note: (fac
     },
     async heal() {
       channelFaults = []
-      for (const [index, node] of nodes.entries()) {
-        node.heal()
-        if (node.clock.state() === 'dead') nodes[index] = start(index)
-      }
+      for (const node of nodes) node.heal()
+      restartDead()
       await settle()
       for (let leftMs = scenario.settleMs ?? 600_000; leftMs > 0 && (await liveCount()) > 0; leftMs -= HEAL_STEP_MS) {
         await pass(HEAL_STEP_MS)
+        // One that was told to stop may have ended only now.
+        restartDead()
       }
       const { records } = await store.list({ status: LIVE_STATUSES, limit: FEED_PAGE })
       for (const { taskId, status } of records) note({ type: 'stuck', taskId, status })
