@@ -21,7 +21,7 @@ import type { Deadlines } from '../ports/deadlines.ts'
 import type { DeliveryEventData, DeliveryFailure, OutboxEntry } from '../ports/delivery.ts'
 import type { StoredRecord } from '../ports/task-record.ts'
 import type { TaskStore } from '../ports/task-store.ts'
-import type { Delivery, SaveEntry } from './delivery.ts'
+import { requireEnded, type Delivery, type SaveEntry } from './delivery.ts'
 import type { Digests } from './digests.ts'
 import { asDigest, askedAt, deadLettered, delivered, isShown, partSent, retried, shown, withdrawn } from './entries.ts'
 import type { LaneVerdict } from './lanes.ts'
@@ -276,9 +276,12 @@ export function createDelivery(given: OutboxEntry, parts: DeliveryParts): Delive
       chart('delivery.send')
       try {
         const record = await store.read(entry.taskId)
-        if (record !== undefined) return await attempt(record, behind())
-        lose()
-        return NOTHING_TO_DO
+        if (record === undefined) {
+          lose()
+          return NOTHING_TO_DO
+        }
+        if (entry.kind === 'end') requireEnded(record)
+        return await attempt(record, behind())
       } catch (error) {
         parts.onError(error, entry)
         chart('delivery.interrupted')

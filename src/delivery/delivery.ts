@@ -1,5 +1,5 @@
 /** One delivery, as those see it who have to do with several. */
-import type { DeliveryPhase } from '../../machines/vocabulary.ts'
+import { isFinalStatus, type DeliveryPhase } from '../../machines/vocabulary.ts'
 import type { OutboxEntry } from '../ports/delivery.ts'
 import type { StoredRecord } from '../ports/task-record.ts'
 import type { LaneJob } from './lanes.ts'
@@ -19,3 +19,8 @@ export type SaveEntry = (
   next: OutboxEntry,
   record: StoredRecord,
 ) => Promise<'kept' | 'lost' | 'stopped'>
+
+/** What is told of an end is the same each time, so it is never made from what was known before it. */
+export function requireEnded({ taskId, status }: StoredRecord): void {
+  if (!isFinalStatus(status)) throw new Error(`the store gave an old record of task ${taskId}`)
+}

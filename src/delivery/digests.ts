@@ -7,7 +7,7 @@
 import type { OutboxEntry } from '../ports/delivery.ts'
 import type { StoredRecord } from '../ports/task-record.ts'
 import type { TaskStore } from '../ports/task-store.ts'
-import type { Delivery, SaveEntry } from './delivery.ts'
+import { requireEnded, type Delivery, type SaveEntry } from './delivery.ts'
 import { delivered } from './entries.ts'
 
 /** Ends that one message tells of at most. */
@@ -67,8 +67,10 @@ export function createDigests(parts: {
     },
 
     async readOthers({ digestOf = [] }) {
-      const records = await Promise.all(digestOf.map(async ({ taskId }) => store.read(taskId)))
-      return records.filter((record) => record !== undefined)
+      const found = await Promise.all(digestOf.map(async ({ taskId }) => store.read(taskId)))
+      const records = found.filter((record) => record !== undefined)
+      for (const record of records) requireEnded(record)
+      return records
     },
 
     async settleOthers(head) {
