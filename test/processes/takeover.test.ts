@@ -75,6 +75,7 @@ test.each(stores)(
     for (const taskId of again) expect(records.get(taskId)).toMatchObject({ status: 'completed', attempt: 2 })
     expect(survivor.ran.toSorted()).toEqual(again.map((taskId) => `started ${taskId} 2`).toSorted())
     expect(new Set(ends.map(({ taskId }) => taskId)).size).toBe(count)
+    await until(() => Promise.resolve(survivor.mailed.length >= held.length))
     expect(survivor.mailed.toSorted()).toEqual(held.toSorted())
     const log = await readSoundLog(place, count)
     expect(log.filter(({ type }) => type === 'task.failed')).toHaveLength(held.length)
