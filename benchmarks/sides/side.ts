@@ -45,7 +45,7 @@ async function open(work: WorkName): Promise<OpenPeer> {
 const DO: { readonly [Kind in Order['kind']]: (order: Extract<Order, { kind: Kind }>) => Promise<Answers[Kind]> } = {
   async calls({ work, order, count }) {
     const { call } = await open(work)
-    return timeTasks(count, order === 'one' ? oneByOne(call) : inBatches(call))
+    return timeTasks(count, order === 'one' ? oneByOne(call) : inBatches(call), Math.ceil(count / 10))
   },
 
   async background({ count }) {
