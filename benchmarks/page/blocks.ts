@@ -41,10 +41,15 @@ export function renderBlocks(results: readonly SectionResult[]): Blocks {
 
 function describeRun({ startedAt, minutes, effort, node, machine, load, versions }: RunFacts): string {
   const list = Object.entries(versions).map(([name, version]) => `${name} ${version}`)
-  const how = effort.isQuick ? 'A quick run: one process for each case, short rounds.' : 'A full run.'
+  const how = effort.isQuick
+    ? 'A quick run: one process for each case, and rounds so short that much of the code is not warm; a hint, no more.'
+    : 'A full run.'
+  const isBusy = Math.max(load.before, load.after) > Number.parseInt(machine.processors, 10)
   return [
-    `${how} ${startedAt.slice(0, 10)}, ${Math.round(minutes)} minutes, Node ${node}, ${machine.processors}, ${machine.gib} GiB,`,
+    how,
+    `${startedAt.slice(0, 10)}, ${Math.round(minutes)} minutes, Node ${node}, ${machine.processors}, ${machine.gib} GiB,`,
     `${machine.system}; load ${load.before} before and ${load.after} after.`,
+    ...(isBusy ? ['The machine was busy: what is said of the processors counts more than the clock.'] : []),
     `Versions: ${list.join(', ')}.`,
   ].join('\n')
 }

@@ -93,13 +93,13 @@ const LOOK = {
   $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
   background: 'white',
   padding: 12,
-  config: { font: 'sans-serif', view: { stroke: 'transparent' }, axis: { labelLimit: 420 } },
+  config: { font: 'sans-serif', view: { stroke: 'transparent' } },
 } as const
 
 /** A line for each side, its points on it. */
 function dots(title: string, axis: string, points: readonly Point[]): TopLevelSpec {
   const x = { type: 'quantitative', scale: { type: 'log' }, title: axis } as const
-  const y = { field: 'side', type: 'nominal', sort: null, title: null } as const
+  const y = { field: 'side', type: 'nominal', sort: null, title: null, axis: { labelLimit: 520 } } as const
   const color = { field: 'kind', type: 'nominal', sort: null, title: null } as const
   return {
     ...LOOK,
