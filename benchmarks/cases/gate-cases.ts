@@ -22,13 +22,13 @@ export const GATE_CASES: readonly Case[] = [
     gate: 8,
   }),
   gate('cancel of 20,000, wide : the floor of as many calls', 'cancel.bench.js', tree('wide'), 'overFloor', {
-    gate: 8,
+    gate: 5.5,
   }),
   gate('cancel of 20,000, chain : the floor of as many calls', 'cancel.bench.js', tree('deep'), 'overFloor', {
-    gate: 8,
+    gate: 5.5,
   }),
   gate('cancel of 20,000, 10-ary : the floor of as many calls', 'cancel.bench.js', tree('tenAry'), 'overFloor', {
-    gate: 8,
+    gate: 5.5,
   }),
   gate('heap of a live inline call : the floor', 'memory.bench.js', ['kind=run'], 'ratio', { goal: 1.25, gate: 1.6 }),
   gate('heap of a kept finished task : the floor', 'memory.bench.js', ['kind=finished'], 'ratio', { gate: 0.6 }),
