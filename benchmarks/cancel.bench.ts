@@ -1,28 +1,15 @@
 /** Cancelling a tree of live tasks that never settle and never read their signal. */
 import type { TaskContext } from 'outlive'
 import { raceWithDeadline } from './floor.ts'
-import {
-  collectGarbage,
-  createBenchSupervisor,
-  median,
-  oneByOne,
-  readArguments,
-  report,
-  timeTasks,
-  type Variant,
-} from './measuring.ts'
+import { collectGarbage, createBenchSupervisor, oneByOne, timeTasks, type Variant } from './measuring.ts'
+import { readArguments, report } from './reporting.ts'
+import { PARENT_OF, type ShapeName } from './sides/orders.ts'
+import { median } from './statistics.ts'
 
 const { variant = 'memoised', shape = 'wide', kind = 'spawn', descendants = '100000' } = readArguments()
 const count = Number(descendants)
 
-/** The index of the parent of the task that is started as the `n`th, the root being 0. */
-const PARENT_OF: Readonly<Record<string, (n: number) => number>> = {
-  wide: () => 0,
-  deep: (n) => n - 1,
-  tenAry: (n) => Math.floor((n - 1) / 10),
-}
-const parentOf = PARENT_OF[shape]
-if (parentOf === undefined) throw new Error(`there is no shape ${shape}`)
+const parentOf = PARENT_OF[shape as ShapeName]
 
 const floor = oneByOne((n) => raceWithDeadline(() => n + 1, 10_000))
 const floors: number[] = []
@@ -88,5 +75,5 @@ if (counters.abandonedTasks !== count + 1)
 // On a busy machine the clock runs on while the process waits for a processor, and with several processors the
 // collector's threads add to its time on them: the smaller of the two is what the cancel took.
 const ms = Math.min(wallMs, cpuMs)
-report({ ms, wallMs, cpuMs, buildMs, floorUs, overFloor: (ms * 1_000) / count / floorUs })
+report({ ms, wallMs, cpuMs, buildMs, floorUs, usEach: (ms * 1_000) / count, overFloor: (ms * 1_000) / count / floorUs })
 await supervisor.shutdown()

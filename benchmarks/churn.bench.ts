@@ -1,6 +1,7 @@
 /** What a task leaves behind in a host that runs for long: heap per task after a million of them, and what hangs on. */
 import { createChurn } from './churning.ts'
-import { collectGarbage, createBenchSupervisor, readArguments, report, type Variant } from './measuring.ts'
+import { collectGarbage, createBenchSupervisor, type Variant } from './measuring.ts'
+import { readArguments, report } from './reporting.ts'
 
 const { variant = 'memoised', tasks: given = '1000000', laps: lapsGiven = '10' } = readArguments()
 const laps = Number(lapsGiven)

@@ -1,14 +1,7 @@
 /** What a quick call costs while few or many tasks live: at 1,000, at 100,000, and at 1,000 again. */
-import {
-  createBenchSupervisor,
-  median,
-  oneByOne,
-  readArguments,
-  report,
-  timeTasks,
-  type Timing,
-  type Variant,
-} from './measuring.ts'
+import { createBenchSupervisor, oneByOne, timeTasks, type Timing, type Variant } from './measuring.ts'
+import { readArguments, report } from './reporting.ts'
+import { median } from './statistics.ts'
 
 const { variant = 'memoised', rounds = '5', tasks: perRound = '20000', few = '1000', many = '100000' } = readArguments()
 

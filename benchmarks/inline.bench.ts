@@ -1,60 +1,65 @@
-/** A quick call, answered inline: one by one or in batches of 1,000, beside the floor. */
-import { raceWithDeadline } from './floor.ts'
-import {
-  createBenchSupervisor,
-  inBatches,
-  median,
-  oneByOne,
-  readArguments,
-  report,
-  timeTasks,
-  type Timing,
-  type Variant,
-} from './measuring.ts'
+/** A quick call of ours, answered inline: one by one or in batches of 1,000, beside the floor in the same process. */
+import { inBatches, oneByOne, paired, timeTasks, type Timing } from './measuring.ts'
+import { PEERS } from './peers/index.ts'
+import type { Peer, Work } from './peers/peer.ts'
+import { readArguments, report } from './reporting.ts'
 
-const { variant = 'memoised', order = 'one', rounds = '5', tasks: perRound = '20000' } = readArguments()
+const {
+  peer: name = 'outlive',
+  order = 'one',
+  work: kind = 'now',
+  rounds = '5',
+  tasks: perRound = '20000',
+} = readArguments()
+const OURS: Readonly<Record<string, Peer>> = {
+  outlive: PEERS.outlive,
+  explicit: PEERS.outliveExplicit,
+  machine: PEERS.outliveMachine,
+  everything: PEERS.outliveEverything,
+}
 const inOrder = order === 'one' ? oneByOne : inBatches
 const count = Number(perRound)
 
-const plusOne = async (n: number): Promise<number> => n + 1
-const floor = inOrder((n) => raceWithDeadline(() => plusOne(n), 10_000))
+const WORKS: Readonly<Record<string, Work>> = {
+  now: async (n) => n + 1,
+  later: (n) => new Promise((resolve) => setImmediate(() => resolve(n + 1))),
+  async reading(n, given) {
+    if (given?.signal.aborted !== false) throw new Error('there is no signal, or it is aborted')
+    return n + 1
+  },
+}
+const [ours, work] = [OURS[name], WORKS[kind]]
+if (ours === undefined || work === undefined) throw new Error(`there is no ${name} or no ${kind}`)
+const assignment = { work, readsSignal: kind === 'reading' }
 
+const floor = await PEERS.floor.open(assignment)
+const runFloor = inOrder(floor.call)
 // Before anything of the library has run: what the floor costs in a process that has no task manager.
-await floor(5_000)
+await runFloor(5_000)
 const untouched: Timing[] = []
-for (let round = 0; round < 3; round += 1) untouched.push(await timeTasks(count, floor))
+for (let round = 0; round < 3; round += 1) untouched.push(await timeTasks(count, runFloor))
 
-const supervisor = createBenchSupervisor(variant as Variant)
-const session = supervisor.session({ owner: 'bench' })
-const outlive = inOrder(async (n) => {
-  const outcome = await session.run(plusOne, n)
-  if (outcome.kind !== 'inline') throw new Error('a quick call went to the background')
-  return outcome.value
-})
-
+const own = await ours.open(assignment)
+const runOwn = inOrder(own.call)
 for (let warm = 0; warm < 3; warm += 1) {
-  await floor(5_000)
-  await outlive(5_000)
+  await runFloor(5_000)
+  await runOwn(5_000)
 }
 const floors: Timing[] = []
-const ours: Timing[] = []
+const owns: Timing[] = []
 for (let round = 0; round < Number(rounds); round += 1) {
   const isFloorFirst = round % 2 === 0
-  if (isFloorFirst) floors.push(await timeTasks(count, floor))
-  ours.push(await timeTasks(count, outlive))
-  if (!isFloorFirst) floors.push(await timeTasks(count, floor))
+  if (isFloorFirst) floors.push(await timeTasks(count, runFloor))
+  owns.push(await timeTasks(count, runOwn))
+  if (!isFloorFirst) floors.push(await timeTasks(count, runFloor))
 }
-await supervisor.shutdown()
-
-/** Compares each round with the floor's round beside it. */
-const paired = (compare: (own: Timing, beside: Timing) => number): number =>
-  median(ours.map((own, round) => compare(own, floors[round] ?? { us: Number.NaN, cpuUs: Number.NaN })))
+await own.close()
 
 report({
-  ratio: paired((own, beside) => own.us / beside.us),
-  cpuRatio: paired((own, beside) => own.cpuUs / beside.cpuUs),
-  overUs: paired((own, beside) => own.us - beside.us),
-  outliveUs: median(ours.map(({ us }) => us)),
-  floorUs: median(floors.map(({ us }) => us)),
-  untouchedFloorUs: median(untouched.map(({ us }) => us)),
+  ratio: paired(owns, floors, (own, beside) => own.us / beside.us),
+  cpuRatio: paired(owns, floors, (own, beside) => own.cpuUs / beside.cpuUs),
+  overUs: paired(owns, floors, (own, beside) => own.us - beside.us),
+  outliveUs: owns.map(({ us }) => us),
+  floorUs: floors.map(({ us }) => us),
+  untouchedFloorUs: untouched.map(({ us }) => us),
 })

@@ -1,7 +1,12 @@
-/** The longest block of the event loop when 100,000 tasks start, end, come due or are cancelled in one turn. */
+/**
+ * The event loop while 100,000 tasks start, end, come due or are cancelled: the longest time between two turns of it, and the
+ * delay of a timer of a millisecond (median, 99th percentile, longest) as Node measures it.
+ */
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { RunOutcome } from 'outlive'
-import { collectGarbage, createBenchSupervisor, readArguments, report, type Variant } from './measuring.ts'
+import { collectGarbage, createBenchSupervisor, type Variant } from './measuring.ts'
+import { readArguments, report } from './reporting.ts'
 
 const { burst = 'complete', variant = 'memoised', tasks: countGiven = '100000' } = readArguments()
 const count = Number(countGiven)
@@ -21,15 +26,32 @@ const turn = (): void => {
   if (isWatching) setImmediate(turn)
 }
 
-/** The longest time between two turns of the loop while something happens. */
-async function longestBlock(happen: () => Promise<unknown>): Promise<number> {
+/** How late the loop was, in milliseconds. */
+interface Lateness {
+  readonly ms: number
+  readonly p50Ms: number
+  readonly p99Ms: number
+  readonly maxMs: number
+}
+
+/** How late the loop is while something happens. */
+async function watchLoop(happen: () => Promise<unknown>): Promise<Lateness> {
   collectGarbage()
   await sleep(20)
+  const delay = monitorEventLoopDelay({ resolution: 1 })
   longestMs = 0
   lastTurnMs = performance.now()
+  delay.enable()
   await happen()
   await sleep(5)
-  return longestMs
+  delay.disable()
+  const toMs = (nanoseconds: number): number => nanoseconds / 1e6
+  return {
+    ms: longestMs,
+    p50Ms: toMs(delay.percentile(50)),
+    p99Ms: toMs(delay.percentile(99)),
+    maxMs: toMs(delay.max),
+  }
 }
 
 /** The calls, 500 a turn, so that their start is no burst. */
@@ -50,61 +72,70 @@ async function whenNoneLive(): Promise<void> {
 async function bare(): Promise<{ readonly startMs: number; readonly endMs: number }> {
   const resolves: ((value: number) => void)[] = []
   let promises: Promise<{ readonly value: number }>[] = []
-  const startMs = await longestBlock(async () => {
+  const { ms: startMs } = await watchLoop(async () => {
     promises = Array.from({ length: count }, () =>
       new Promise<number>((resolve) => resolves.push(resolve)).then((value) => ({ value })),
     )
   })
-  const endMs = await longestBlock(async () => {
+  const { ms: endMs } = await watchLoop(async () => {
     for (const resolve of resolves) resolve(1)
     await Promise.all(promises)
   })
   return { startMs, endMs }
 }
 
-const BURSTS: Readonly<Record<string, () => Promise<Readonly<Record<string, number>>>>> = {
+const BURSTS: Readonly<Record<string, () => Promise<object>>> = {
+  async gentle() {
+    let calls: Promise<RunOutcome<number>>[] = []
+    const lateness = await watchLoop(async () => (calls = await startGently({ inlineMs: Infinity })))
+    for (const release of releases) release(1)
+    await Promise.all(calls)
+    return lateness
+  },
   async start() {
     const calls: Promise<RunOutcome<number>>[] = []
-    const ms = await longestBlock(async () => {
+    const lateness = await watchLoop(async () => {
       for (let n = 0; n < count; n += 1) calls.push(session.run(work, undefined, { inlineMs: Infinity }))
       while (releases.length < count) await sleep(1)
     })
     for (const release of releases) release(1)
     await Promise.all(calls)
     const { startMs } = await bare()
-    return { ms, bareMs: startMs }
+    return { ...lateness, bareMs: startMs }
   },
   async complete() {
     const calls = await startGently({ inlineMs: Infinity })
-    const ms = await longestBlock(async () => {
+    const lateness = await watchLoop(async () => {
       for (const release of releases) release(1)
       await Promise.all(calls)
     })
     const { endMs } = await bare()
-    return { ms, bareMs: endMs }
+    return { ...lateness, bareMs: endMs }
   },
   async softDeadline() {
     const calls = await startGently({ inlineMs: 8_000 })
-    return { ms: await longestBlock(() => Promise.all(calls)) }
+    return watchLoop(() => Promise.all(calls))
   },
   async hardDeadline() {
     const calls = await startGently({ inlineMs: Infinity, timeoutMs: 8_000 })
-    return { ms: await longestBlock(() => Promise.allSettled(calls)) }
+    return watchLoop(() => Promise.allSettled(calls))
   },
   async cancel() {
     const calls = await startGently({ inlineMs: Infinity })
     const settled = Promise.allSettled(calls)
-    return { ms: await longestBlock(() => session.cancelAll().then(() => settled)) }
+    return watchLoop(() => session.cancelAll().then(() => settled))
   },
   async quiet() {
     const calls = await startGently({ inlineMs: Infinity })
-    const cpuBefore = process.cpuUsage()
+    // The watching itself would be most of what the processors do.
     isWatching = false
+    const cpuBefore = process.cpuUsage()
     await sleep(5_000)
     const { user, system } = process.cpuUsage(cpuBefore)
+    const { p50Ms, p99Ms, maxMs } = await watchLoop(() => sleep(3_000))
     for (const release of releases) release(1)
     await Promise.all(calls)
-    return { percent: (user + system) / 50_000 }
+    return { percent: (user + system) / 50_000, p50Ms, p99Ms, maxMs }
   },
 }
 
@@ -115,5 +146,5 @@ const measured = await run()
 isWatching = false
 await session.cancelAll()
 await whenNoneLive()
-report(measured)
+report({ ...measured })
 await supervisor.shutdown()

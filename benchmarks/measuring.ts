@@ -1,4 +1,4 @@
-/** How the cases measure, and how they tell the runner. */
+/** How the cases measure: supervisors without limits, clean heaps, the clock and the processors. */
 import { createTaskSupervisor, type TaskSupervisor, type TaskSupervisorOptions } from 'outlive'
 
 export type Variant = 'memoised' | 'machine' | 'explicit'
@@ -34,9 +34,13 @@ export interface Timing {
   readonly cpuUs: number
 }
 
-/** Times `count` tasks, after a garbage collection. What the tasks give is used, so none is left out. */
-export async function timeTasks(count: number, work: (count: number) => Promise<number>): Promise<Timing> {
+/**
+ * Times `count` tasks, after a garbage collection and a run-in that is not timed: it is for processes that have slept while
+ * others had their turns. What the tasks give is used, so none is left out.
+ */
+export async function timeTasks(count: number, work: (count: number) => Promise<number>, runIn = 0): Promise<Timing> {
   collectGarbage()
+  if (runIn > 0) await work(runIn)
   const startedMs = performance.now()
   const startedCpu = process.cpuUsage()
   const sum = await work(count)
@@ -56,7 +60,7 @@ export function oneByOne(call: (n: number) => Promise<number>): (count: number) 
   }
 }
 
-const BATCH = 1_000
+export const BATCH = 1_000
 
 /** Calls started a thousand at a time. */
 export function inBatches(call: (n: number) => Promise<number>): (count: number) => Promise<number> {
@@ -71,28 +75,15 @@ export function inBatches(call: (n: number) => Promise<number>): (count: number)
   }
 }
 
-export function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  const middle = sorted.length >> 1
-  const upper = sorted[middle] ?? Number.NaN
-  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2
-}
-
-/** What a case has measured, by name. */
-export type Measurements = Readonly<Record<string, number>>
-
-/** The arguments of a case: `name=value`. */
-export function readArguments(): Readonly<Record<string, string>> {
-  const pairs = process.argv.slice(2).map((argument): [string, string] => {
-    const [name = '', value = ''] = argument.split('=', 2)
-    return [name, value]
+/** Compares what was measured in turns, round by round. */
+export function paired<Own, Beside>(
+  owns: readonly Own[],
+  besides: readonly Beside[],
+  compare: (own: Own, beside: Beside) => number,
+): number[] {
+  if (owns.length !== besides.length) throw new Error('rounds that took turns are as many on both sides')
+  return owns.flatMap((own, round) => {
+    const beside = besides[round]
+    return beside === undefined ? [] : [compare(own, beside)]
   })
-  return Object.fromEntries(pairs)
-}
-
-/** Hands the measurements to the runner, or to the reader when a case is run by hand. */
-export function report(measurements: Measurements): void {
-  if (process.send === undefined) return console.log(measurements)
-  // Some packages listen to the runner, and would keep the process for that.
-  process.send(measurements, undefined, undefined, () => process.disconnect())
 }

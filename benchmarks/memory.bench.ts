@@ -1,6 +1,10 @@
-/** The heap that one task holds: while it lives, its pending promise included, or once it has ended and is kept. */
+/**
+ * The heap that one task holds: while it lives, its pending promise included, or once it has ended and is kept. Beside it, what
+ * a live call of the floor holds.
+ */
 import { raceWithDeadline } from './floor.ts'
-import { collectGarbage, createBenchSupervisor, readArguments, report, type Variant } from './measuring.ts'
+import { collectGarbage, createBenchSupervisor, type Variant } from './measuring.ts'
+import { readArguments, report } from './reporting.ts'
 
 const { variant = 'memoised', kind = 'run', tasks: given = '100000' } = readArguments()
 const count = Number(given)
@@ -29,7 +33,6 @@ const START: Readonly<Record<string, () => unknown>> = {
   run: () => hold(session.run(never, undefined)),
   spawn: () => hold(session.spawn(never, undefined)),
   finished: () => session.spawn(quick, undefined),
-  floor: () => hold(raceWithDeadline(never, 600_000)),
 }
 const start = START[kind]
 if (start === undefined) throw new Error(`there is no kind ${kind}`)
@@ -41,21 +44,25 @@ const isSettled = async (expected: number): Promise<boolean> => {
 }
 
 /** Starts so many, and gives the heap once all have started, and ended if they end. */
-async function heapAfter(more: number): Promise<number> {
+async function heapAfter(more: number, start: () => unknown): Promise<number> {
   const expected = counts.started + more
-  for (let n = 0; n < more; n += 1) start?.()
+  for (let n = 0; n < more; n += 1) start()
   while (!(await isSettled(expected))) await new Promise((resolve) => setImmediate(resolve))
   collectGarbage()
   return process.memoryUsage().heapUsed
 }
 
-// The first tasks pay for what is made once.
-const before = await heapAfter(WARM_UP)
-const bytes = ((await heapAfter(count)) - before) / count
+/** Bytes of each. The first pay for what is made once. */
+async function weigh(start: () => unknown): Promise<number> {
+  const before = await heapAfter(WARM_UP, start)
+  return ((await heapAfter(count, start)) - before) / count
+}
 
+const bytes = await weigh(start)
 const { live, byStatus } = await session.stats()
 const known = kind === 'finished' ? (byStatus.completed ?? 0) : live
-if (kind !== 'floor' && known !== count + WARM_UP) throw new Error(`${known} tasks, not ${count + WARM_UP}`)
-report({ bytes, held: held.length })
+if (known !== count + WARM_UP) throw new Error(`${known} tasks, not ${count + WARM_UP}`)
+const floorBytes = await weigh(() => hold(raceWithDeadline(never, 600_000)))
+report({ bytes, floorBytes, ratio: bytes / floorBytes, held: held.length })
 process.exitCode = 0
 setImmediate(() => process.exit())

@@ -5,7 +5,7 @@
 import { createTaskSupervisor } from 'outlive'
 import { startFaultProxy } from '../test/support/fault-proxy.ts'
 import { answer } from './jobs.ts'
-import { readArguments, report } from './measuring.ts'
+import { readArguments, report } from './reporting.ts'
 import { measureFile, measureRedis, type Kept } from '../test/support/store-kept.ts'
 import { startPlace } from './store-place.ts'
 

@@ -6,7 +6,8 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import type { Commit } from 'outlive'
-import { collectGarbage, median, readArguments, report } from './measuring.ts'
+import { collectGarbage, paired } from './measuring.ts'
+import { readArguments, report } from './reporting.ts'
 import { createCommits } from './store-commits.ts'
 import { startPlace, type StoreKind } from './store-place.ts'
 
@@ -78,13 +79,11 @@ try {
   const kept = await store.count(undefined)
   if (kept.completed !== wanted) throw new Error(`the store kept ${JSON.stringify(kept)}`)
 
-  const paired = (compare: (own: Timing, beside: Timing) => number): number =>
-    median(owns.map((own, round) => compare(own, floors[round] ?? { first: Number.NaN, last: Number.NaN })))
-  const perSecond = (timings: readonly Timing[]): number => 2e6 / median(timings.map(({ first, last }) => first + last))
+  const perSecond = (timings: readonly Timing[]): number[] => timings.map(({ first, last }) => 2e6 / (first + last))
   report({
-    ratio: paired((own, beside) => (own.first + own.last) / (beside.first + beside.last)),
-    firstRatio: paired((own, beside) => own.first / beside.first),
-    lastRatio: paired((own, beside) => own.last / beside.last),
+    ratio: paired(owns, floors, (own, beside) => (own.first + own.last) / (beside.first + beside.last)),
+    firstRatio: paired(owns, floors, (own, beside) => own.first / beside.first),
+    lastRatio: paired(owns, floors, (own, beside) => own.last / beside.last),
     commitsPerSecond: perSecond(owns),
     floorPerSecond: perSecond(floors),
     ...(kind.startsWith('redis') && !isSingle ? { setsPerSecond: await benchmarkSets(place.port) } : {}),

@@ -6,8 +6,9 @@
 import { createTaskSupervisor } from 'outlive'
 import { startBullmq } from './bullmq-jobs.ts'
 import { answer, type Jobs } from './jobs.ts'
-import { collectGarbage, median, readArguments, report, type Timing } from './measuring.ts'
+import { collectGarbage, paired, type Timing } from './measuring.ts'
 import { startPgBoss } from './pg-boss-jobs.ts'
+import { readArguments, report } from './reporting.ts'
 import { startPlace, type StoreKind, type StorePlace } from './store-place.ts'
 
 const { store: kind = 'redis', rounds = '3', jobs = '2000' } = readArguments()
@@ -31,15 +32,13 @@ try {
     owns.push(await time(place, ours))
     if (round % 2 === 1) peers.push(await time(place, peer))
   }
-  const paired = (compare: (own: Timing, beside: Timing) => number): number =>
-    median(owns.map((own, round) => compare(own, peers[round] ?? { us: Number.NaN, cpuUs: Number.NaN })))
   report({
-    ratio: paired((own, beside) => own.us / beside.us),
-    cpuRatio: paired((own, beside) => own.cpuUs / beside.cpuUs),
-    jobsPerSecond: 1e6 / median(owns.map(({ us }) => us)),
-    peerPerSecond: 1e6 / median(peers.map(({ us }) => us)),
-    cpuUs: median(owns.map(({ cpuUs }) => cpuUs)),
-    peerCpuUs: median(peers.map(({ cpuUs }) => cpuUs)),
+    ratio: paired(owns, peers, (own, beside) => own.us / beside.us),
+    cpuRatio: paired(owns, peers, (own, beside) => own.cpuUs / beside.cpuUs),
+    jobsPerSecond: owns.map(({ us }) => 1e6 / us),
+    peerPerSecond: peers.map(({ us }) => 1e6 / us),
+    cpuUs: owns.map(({ cpuUs }) => cpuUs),
+    peerCpuUs: peers.map(({ cpuUs }) => cpuUs),
   })
 } finally {
   for (const undo of undos.reverse()) await undo()

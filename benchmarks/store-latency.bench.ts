@@ -4,7 +4,8 @@
  */
 import { createTaskSupervisor, isTaskEvent } from 'outlive'
 import { startFaultProxy } from '../test/support/fault-proxy.ts'
-import { median, readArguments, report } from './measuring.ts'
+import { readArguments, report } from './reporting.ts'
+import { quantile } from './statistics.ts'
 import { createCommits } from './store-commits.ts'
 import { startPlace, type StoreKind } from './store-place.ts'
 
@@ -60,15 +61,11 @@ try {
   await items.return?.()
 
   report({
-    watcherMs: median(seen),
-    watcherP99Ms: percentile99(seen),
-    commitMs: median(commits),
-    commitP99Ms: percentile99(commits),
+    watcherMs: seen,
+    watcherP99Ms: quantile(seen, 0.99),
+    commitMs: commits,
+    commitP99Ms: quantile(commits, 0.99),
   })
 } finally {
   for (const undo of undos.reverse()) await undo()
-}
-
-function percentile99(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length * 0.99)] ?? Number.NaN
 }

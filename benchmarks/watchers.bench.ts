@@ -1,6 +1,7 @@
 /** What an event costs that one consumer of its task hears, while others watch other tasks: none of them, and 999. */
 import type { TaskContext } from 'outlive'
-import { collectGarbage, createBenchSupervisor, median, readArguments, report, type Variant } from './measuring.ts'
+import { collectGarbage, createBenchSupervisor, paired, type Variant } from './measuring.ts'
+import { readArguments, report } from './reporting.ts'
 
 const { variant = 'memoised', rounds = '5', events = '20000', watchers: many = '1000' } = readArguments()
 const count = Number(events)
@@ -51,6 +52,6 @@ for (let round = 0; round < Number(rounds); round += 1) {
   fewUs.push(await few.talk())
   manyUs.push(await crowd.talk())
 }
-report({ growth: median(manyUs) / median(fewUs), fewUs: median(fewUs), manyUs: median(manyUs) })
+report({ growth: paired(manyUs, fewUs, (crowded, alone) => crowded / alone), fewUs, manyUs })
 await few.close()
 await crowd.close()
