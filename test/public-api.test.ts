@@ -295,7 +295,7 @@ const DOORS: Readonly<Record<string, Door>> = {
   'outlive/testing/properties': {
     file: 'src/testing/properties/index.ts',
     module: properties,
-    values: ['chartPaths', 'chartRun', 'createChartCoverage', 'taskCommands', 'taskEvents'],
+    values: ['chartPaths', 'chartRun', 'createChartCoverage', 'taskCommands', 'taskEvents', 'taskTreeCalls'],
     types: [
       'ChartCoverage',
       'ChartEvent',
@@ -308,6 +308,7 @@ const DOORS: Readonly<Record<string, Door>> = {
       'TaskCommand',
       'TaskCommandsOptions',
       'TaskEventsOptions',
+      'TaskTreeCallsOptions',
     ],
   },
   'outlive/testing': {

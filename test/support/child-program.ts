@@ -19,7 +19,7 @@ export interface Ended {
 }
 
 export interface ChildProgram {
-  /** Resolves when a line of the output matches; rejects when the process ends before. */
+  /** Resolves when the output matches, or what goes to stderr; rejects when the process ends before. */
   whenPrinted(pattern: RegExp): Promise<void>
   signal(name: NodeJS.Signals): void
   readonly ended: Promise<Ended>
@@ -29,9 +29,9 @@ export interface ChildProgram {
 
 /**
  * Turns the library, and everything in the folder of the program, into JavaScript, file by file; what imports `outlive`
- * there gets these sources. Gives the program as it was built.
+ * there gets these sources. Gives the program as it was built. `others`: folders that it needs besides.
  */
-export function buildProgram(folder: string, program: string): string {
+export function buildProgram(folder: string, program: string, others: readonly string[] = []): string {
   rmSync(folder, { recursive: true, force: true })
   const compilerOptions: ts.CompilerOptions = {
     module: ts.ModuleKind.ESNext,
@@ -40,8 +40,8 @@ export function buildProgram(folder: string, program: string): string {
     rewriteRelativeImportExtensions: true,
     verbatimModuleSyntax: true,
   }
-  const sources = ['src', 'machines', dirname(program)].flatMap((root) => [
-    ...listFiles(root, '.ts'),
+  const sources = ['src', 'machines', dirname(program), ...others].flatMap((root) => [
+    ...listFiles(root, '.ts').filter((file) => !file.endsWith('.d.ts')),
     ...listFiles(root, '.tsx'),
   ])
   const toTarget = (source: string): string => join(folder, source.replace(/\.tsx?$/, '.js'))
@@ -97,9 +97,10 @@ export function runProgram(
     whenPrinted: (pattern) =>
       new Promise((resolve, reject) => {
         const look = (): void => {
-          if (pattern.test(stdout)) resolve()
+          if (pattern.test(stdout) || pattern.test(stderr)) resolve()
         }
         child.stdout.on('data', look)
+        child.stderr.on('data', look)
         child.on('close', () => reject(new Error(`it never printed ${String(pattern)}:\n${stdout}${stderr}`)))
         look()
       }),

@@ -83,6 +83,8 @@ export async function launchRedis(
   const start = async (): Promise<void> => {
     const started = spawn('sh', ['-c', WATCHDOG, 'watchdog', folder, ...args], {
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+      // A Ctrl-C at the terminal is not for it.
+      detached: true,
     })
     watchdog = started
     let said = ''

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, onTestFinished } from 'vitest'
 import type { WorkerCall, WorkerGiven, WorkerNote, WorkerReply, WorkerVerbs } from '../programs/worker.ts'
 import { buildProgram } from './child-program.ts'
+import { guardProcess } from './guard-process.ts'
 import { SCRATCH } from './repository.ts'
 
 export interface Worker {
@@ -42,10 +43,7 @@ function startWorker(program: string, given: WorkerGiven): Worker {
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     env: { ...process.env, NODE_OPTIONS: '' },
   })
-  // One that stands still does not hear that this process is gone: somebody beside it does, and ends it.
-  const guard = spawn('sh', ['-c', 'trap "" INT TERM HUP; cat >/dev/null; kill -9 $1', 'guard', String(child.pid)], {
-    stdio: ['pipe', 'ignore', 'ignore'],
-  })
+  const endGuard = guardProcess(child.pid ?? 0)
   onTestFinished(() => void child.kill('SIGKILL'))
   const notes: WorkerNote[] = []
   const unanswered = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>()
@@ -70,7 +68,7 @@ function startWorker(program: string, given: WorkerGiven): Worker {
   const ended = new Promise<Awaited<Worker['ended']>>((resolve) => {
     child.on('close', (exitCode, signal) => {
       hasEnded = true
-      guard.kill('SIGKILL')
+      endGuard()
       for (const { reject } of unanswered.values()) reject(new Error(`the process has ended: ${stderr}`))
       for (const listener of listeners) listener()
       resolve({ exitCode, signal, stderr })

@@ -19,6 +19,9 @@ const KINDS = {
   reporting: 2,
 } as const
 
+/** What tasks of the scenario do, the simplest first. */
+export const BRANCH_KINDS = Object.keys(KINDS) as readonly BranchInput['kind'][]
+
 /** What a task of the scenario does. */
 export interface BranchInput {
   readonly kind: keyof typeof KINDS
