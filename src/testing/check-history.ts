@@ -36,6 +36,8 @@ export type HistoryFact =
       readonly body: string
       readonly isAccepted: boolean
     }
+  /** A tool has had an effect on the world: a card was charged, a mail was sent. The rules below say nothing about it. */
+  | { readonly type: 'effect'; readonly process: string; readonly name: string; readonly data?: unknown }
   /** Nothing has gone wrong for as long as everything may take, and the task has not ended. */
   | { readonly type: 'stuck'; readonly taskId: string; readonly status: TaskStatus }
   /** In the end: what became of a delivery. */
@@ -136,6 +138,8 @@ export function createHistoryChecker(): HistoryChecker {
         if (fact.isAccepted) accepted.add(fact.deliveryId)
         break
       }
+      case 'effect':
+        break
       case 'stuck':
         report(8, fact.taskId, `it is still ${fact.status}`)
         break

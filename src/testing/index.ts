@@ -40,8 +40,14 @@ export {
   type SimulationStep,
 } from './simulation/plan.ts'
 export type { Random } from './simulation/random.ts'
-export type { Scenario, SimulatedCall, SimulatedProcess } from './simulation/scenario.ts'
-export { nameOfBreach, type SimulationBreach, type SimulationFact, type SimulationReport } from './simulation/report.ts'
+export type { Scenario, ScenarioRule, ScenarioSource, SimulatedCall, SimulatedProcess } from './simulation/scenario.ts'
+export {
+  nameOfBreach,
+  type RuleBreach,
+  type SimulationBreach,
+  type SimulationFact,
+  type SimulationReport,
+} from './simulation/report.ts'
 export { replayPlan, simulate, type SimulationOptions } from './simulation/simulate.ts'
 export { taskTrees, type BranchInput } from './simulation/task-trees.ts'
 export { CLUSTER_CONTRACT } from './cluster-contract.ts'

@@ -55,6 +55,7 @@ const tools = scenario.tools({
   name: String(process.pid),
   sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
   random01: Math.random,
+  effect: () => undefined,
 })
 const receiver = createLine(() => given.receiverPort)
 const tasks = createTaskSupervisor({

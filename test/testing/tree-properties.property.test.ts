@@ -49,6 +49,7 @@ async function grow(
     // What takes time ends when the scheduler says so.
     sleep: (ms) => scheduler.schedule(Promise.resolve(), `${ms} ms are over`),
     random01: seededRandom(5),
+    effect: () => undefined,
   })
   const tasks = createTaskSupervisor({
     ...scenario.settings,

@@ -38,7 +38,8 @@ const TARGETS = ['mail:box-0', 'mail:box-1']
  * import { taskTrees } from 'outlive/testing'
  * import { taskTreeCalls } from 'outlive/testing/properties'
  *
- * const tools = taskTrees().tools({ name: 'here', sleep: async () => undefined, random01: () => 0.5 })
+ * const sleep = async () => undefined
+ * const tools = taskTrees().tools({ name: 'here', sleep, random01: () => 0.5, effect: () => undefined })
  * const calls = taskTreeCalls({ kinds: ['quick', 'slow', 'reporting'], targets: [] })
  * await fc.assert(
  *   fc.asyncProperty(calls, async ({ tool, input, options }) => {

@@ -2,9 +2,12 @@
 import type { HistoryFact } from '../check-history.ts'
 import type { SimulationStep } from './plan.ts'
 import { nameOfBreach, type SimulationReport } from './report.ts'
+import type { ScenarioSource, SimulatedCall } from './scenario.ts'
 
 /** The most messages that a diagram shows; what comes before the last of them is left out. */
 const MAX_LINES = 120
+
+const DEFAULT_SOURCE: ScenarioSource = { import: "import { scenario } from './scenario.ts'", expression: 'scenario' }
 
 /**
  * Throws when a run is not sound. The message has the seed, what broke, the plan, and both renderings.
@@ -19,7 +22,8 @@ export function requireSound(report: SimulationReport): void {
 export function describeReport(report: SimulationReport): string {
   const { plan, breaches, drawnSteps } = report
   const broken = breaches.map((breach) => {
-    return `- ${nameOfBreach(breach)}, step ${breach.step}: ${breach.taskId ?? 'all'}: ${breach.message}`
+    const about = breach.kind === 'scenario' ? '' : `${breach.taskId ?? 'all'}: `
+    return `- ${nameOfBreach(breach)}, step ${breach.step}: ${about}${breach.message}`
   })
   const head =
     breaches.length === 0
@@ -54,32 +58,24 @@ export function toSequenceDiagram({ plan, history, breaches }: SimulationReport)
   for (const breach of breaches)
     lines.push(`Note over caller,store: ${safe(`${nameOfBreach(breach)}: ${breach.message}`)}`)
   const processes = Array.from({ length: plan.nodes }, (_, index) => `participant n${index + 1}`)
+  const mail = history.some(({ fact }) => fact.type === 'sent') ? ['participant mail'] : []
   const shown = lines.length > MAX_LINES ? ['Note over caller,store: …', ...lines.slice(-MAX_LINES)] : lines
-  return ['sequenceDiagram', 'participant caller', ...processes, 'participant store', 'participant mail', ...shown]
+  return ['sequenceDiagram', 'participant caller', ...processes, 'participant store', ...mail, ...shown]
     .map((line, index) => (index === 0 ? line : `  ${line}`))
     .join('\n')
 }
 
-/**
- * The plan as a test file for `node --test` or vitest. `scenario` is how the file gets its scenario: by default the one that
- * the library tests itself with.
- */
-export function toTestFile(
-  { plan, breaches }: SimulationReport,
-  scenario: { readonly import: string; readonly expression: string } = {
-    import: "import { taskTrees } from 'outlive/testing'",
-    expression: 'taskTrees()',
-  },
-): string {
+/** The plan as a test file for `node --test` or vitest, with the scenario from where its `source` says. */
+export function toTestFile({ plan, breaches, source = DEFAULT_SOURCE }: SimulationReport): string {
   const [first] = breaches
   const title = first === undefined ? `seed ${plan.seed}` : `seed ${plan.seed}: ${nameOfBreach(first)}`
   return [
     "import test from 'node:test'",
     "import { replayPlan, requireSound } from 'outlive/testing'",
-    scenario.import,
+    source.import,
     '',
     `test(${JSON.stringify(title)}, async () => {`,
-    `  const report = await replayPlan(${scenario.expression}, {`,
+    `  const report = await replayPlan(${source.expression}, {`,
     `    seed: ${plan.seed},`,
     `    nodes: ${plan.nodes},`,
     '    steps: [',
@@ -129,7 +125,7 @@ function textOfStep(step: SimulationStep): string {
       return `${step.ms} ms pass`
     case 'spawn':
     case 'run':
-      return `${step.owner} calls ${step.do} ${step.call.tool} ${JSON.stringify(step.call.input)} ${JSON.stringify(step.call.options ?? {})}`
+      return `${step.owner} ${step.do}s ${textOfCall(step.call)}`
     case 'cancelAll':
       return `${step.owner} cancels all`
     case 'crash':
@@ -142,12 +138,14 @@ function textOfStep(step: SimulationStep): string {
       return `the wall clock jumps by ${step.ms} ms`
     case 'follow':
       return `consumer ${step.consumer + 1} follows`
+    case 'cut':
+      return 'cut off from the store'
+    case 'mend':
+      return 'reaches the store again'
     case 'restart':
     case 'stop':
     case 'pause':
     case 'resume':
-    case 'cut':
-    case 'mend':
       return step.do
     case 'peek':
     case 'cancel':
@@ -160,6 +158,11 @@ function textOfStep(step: SimulationStep): string {
     case 'look':
       return `${step.do}, task ${step.task} from the youngest`
   }
+}
+
+function textOfCall({ tool, input, options = {} }: SimulatedCall): string {
+  const given = [input, ...(Object.keys(options).length === 0 ? [] : [options])]
+  return `${tool}(${given.map((value) => JSON.stringify(value)).join(', ')})`
 }
 
 function lineOfFact(fact: HistoryFact): string {
@@ -178,6 +181,8 @@ function lineOfFact(fact: HistoryFact): string {
       return `store->>mail: ${safe(`${fact.deliveryId}${fact.isAccepted ? '' : ', refused'}`)}`
     case 'delivery':
       return `Note right of store: ${safe(`${fact.deliveryId} is ${fact.state}`)}`
+    case 'effect':
+      return `Note over ${fact.process}: ${safe(`${fact.name} ${fact.data === undefined ? '' : JSON.stringify(fact.data)}`)}`
     case 'stuck':
     case 'kept':
       return `Note right of store: ${safe(`${fact.taskId} is ${fact.status}`)}`

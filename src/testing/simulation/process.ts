@@ -11,7 +11,7 @@ import type { AnyToolDefinition } from '../../ports/tool.ts'
 import { faultyStore, type StoreCall, type StoreFault } from '../faulty-store.ts'
 import type { Owner } from './plan.ts'
 import { createRandom } from './random.ts'
-import type { Scenario } from './scenario.ts'
+import type { Scenario, SimulatedProcess } from './scenario.ts'
 import { START_AT, type ProcessClock, type Timeline } from './timeline.ts'
 
 export interface NodeProcess {
@@ -42,6 +42,7 @@ export interface ProcessParts {
   /** Of this life of the process. */
   readonly seed: number
   readonly send: Channel['send']
+  readonly effect: SimulatedProcess['effect']
 }
 
 /** How long a delayed call to the store takes, in milliseconds. */
@@ -84,7 +85,12 @@ export function startProcess({ scenario, timeline, name, seed, ...parts }: Proce
   }
   const store = faultyStore(near, decide, { delay: () => clock.sleep(random.below(MAX_DELAY_MS)) })
 
-  const process = { name, sleep: clock.sleep, random01: random }
+  const process: SimulatedProcess = {
+    name,
+    sleep: clock.sleep,
+    random01: random,
+    effect: (effect, data) => void (isGone() || parts.effect(effect, data)),
+  }
   const channel: Channel = { send: (message) => (isGone() ? never() : parts.send(message)) }
   const tools = scenario.tools(process)
   const tasks = createTaskSupervisor({

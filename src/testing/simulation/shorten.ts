@@ -7,8 +7,8 @@ import { nameOfBreach, type SimulationBreach, type SimulationReport } from './re
 const MAX_TRIES = 1_500
 
 /**
- * Leaves out steps, many at first, then one by one, as long as the same law breaks; then calls are made simpler in the same
- * way. Deterministic, as everything else.
+ * Leaves out steps, many at first, then one by one, as long as the same law breaks; then passes are joined and calls made
+ * simpler in the same way. Deterministic, as everything else.
  */
 export async function shorten(
   report: SimulationReport,
@@ -61,8 +61,22 @@ export async function shorten(
     return false
   }
 
+  /** Time that passes in pieces passes at once. */
+  const joinPasses = async (): Promise<boolean> => {
+    const before = steps.length
+    for (let index = 0; index < steps.length && mayTry();) {
+      const [step, next] = [steps[index], steps[index + 1]]
+      const joined = step?.do === 'pass' && next?.do === 'pass' ? { ...step, ms: step.ms + next.ms } : undefined
+      const candidate = joined === undefined ? undefined : steps.toSpliced(index, 2, joined)
+      if (candidate !== undefined && (await breaksAlike(candidate))) steps = candidate
+      else index += 1
+    }
+    return steps.length < before
+  }
+
   for (let hasChanged = true; hasChanged && mayTry();) {
     hasChanged = await leaveOut()
+    if (await joinPasses()) hasChanged = true
     for (const index of steps.keys()) while (await simplifyAt(index)) hasChanged = true
   }
   return { ...best, drawnSteps: report.drawnSteps }

@@ -10,6 +10,7 @@ import { createHistoryChecker, type HistoryBreach, type HistoryFact } from '../c
 import { createLogVerifier, type LawBreach } from '../verify-log.ts'
 import { drawPlan, FAULT_KINDS, type FaultKind, type SimulationPlan, type SimulationStep } from './plan.ts'
 import type { SimulationBreach, SimulationFact, SimulationReport } from './report.ts'
+import { createRuleChecker } from './rules.ts'
 import type { Scenario } from './scenario.ts'
 import { shorten } from './shorten.ts'
 import { createWorld } from './world.ts'
@@ -80,16 +81,24 @@ async function carryOut(scenario: Scenario, plan: SimulationPlan): Promise<Simul
     history.push({ step, atMs: world.nowMs(), fact })
     take(checker.see(fact))
     if (fact.type === 'committed') takeLaws(verifier.see(fact.event))
+    for (const broken of rules.see(fact)) breaches.push({ kind: 'scenario', step, ...broken })
   }
 
   const checker = createHistoryChecker()
+  const rules = createRuleChecker(scenario.rules)
   const world = createWorld(scenario, plan, note)
   const verifier = createLogVerifier({
     detached: world.detached,
     isComplete: false,
     isReordered: plan.steps.some(disturbsCommits),
   })
-  const report = (): SimulationReport => ({ plan, breaches, history, drawnSteps: plan.steps.length })
+  const report = (): SimulationReport => ({
+    plan,
+    breaches,
+    history,
+    drawnSteps: plan.steps.length,
+    ...(scenario.source === undefined ? {} : { source: scenario.source }),
+  })
 
   for (const next of plan.steps) {
     await world.act(next)

@@ -41,6 +41,7 @@ const MAX_DEPTH = 3
 /** A scenario of arbitrary trees, within small limits. */
 export function taskTrees(): Scenario {
   return {
+    source: { import: "import { taskTrees } from 'outlive/testing'", expression: 'taskTrees()' },
     settings: {
       leaseMs: 3_000,
       graceMs: 600,

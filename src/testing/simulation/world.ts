@@ -62,20 +62,25 @@ export function createWorld(scenario: Scenario, plan: SimulationPlan, note: (fac
 
   const start = (index: number): NodeProcess => {
     lives += 1
+    const name = `n${index + 1}`
     return startProcess({
       scenario,
       timeline,
       store,
       createId,
-      name: `n${index + 1}`,
+      name,
       seed: plan.seed * 1_000 + lives,
       send,
+      effect(effect, data) {
+        readStore()
+        note({ type: 'effect', process: name, name: effect, ...(data === undefined ? {} : { data }) })
+      },
     })
   }
 
   const nodes = Array.from({ length: plan.nodes }, (_, index) => start(index))
 
-  /** What the store has got since it was looked at last. */
+  /** What the store has got since it was looked at last: before what is said of it, so that a story is in order. */
   const readStore = (): void => {
     for (;;) {
       // The store in memory answers at once.
@@ -197,7 +202,10 @@ export function createWorld(scenario: Scenario, plan: SimulationPlan, note: (fac
         const node = nodeOf(step.node)
         node.ask(
           () => node.session(owner).spawn(...callOf(node, step.call)),
-          ({ taskId }) => note({ type: 'acknowledged', taskId, owner }),
+          ({ taskId }) => {
+            readStore()
+            note({ type: 'acknowledged', taskId, owner })
+          },
         )
         break
       }

@@ -1,10 +1,10 @@
 /** `docs/statecharts.md` and the drawings beside it, made from the charts themselves. */
-import { renderMermaidSVG } from 'beautiful-mermaid'
 import type { AnyStateMachine } from 'xstate'
 import { deliveryMachine } from '../../../machines/delivery.machine.ts'
 import { supervisorMachine } from '../../../machines/supervisor.machine.ts'
 import { taskMachine } from '../../../machines/task.machine.ts'
 import { findParallelState, toFinals, toRegions, type Region, type Step } from './chart-steps.ts'
+import { drawMermaid } from './draw-mermaid.ts'
 
 const CHARTS: readonly { readonly title: string; readonly file: string; readonly machine: AnyStateMachine }[] = [
   { title: 'The task', file: 'machines/task.machine.ts', machine: taskMachine },
@@ -33,7 +33,7 @@ export function renderStatechartDrawings(): Readonly<Record<string, string>> {
   const drawings: Record<string, string> = {}
   for (const { machine } of CHARTS) {
     for (const region of toRegions(machine)) {
-      drawings[drawingOf(machine, region)] = `${draw(toMermaid(region))}\n`
+      drawings[drawingOf(machine, region)] = drawMermaid(toMermaid(region))
     }
   }
   return drawings
@@ -103,31 +103,6 @@ function groupSteps(steps: readonly Step[]): { from: string; events: string[]; t
 
 function drawingOf(machine: AnyStateMachine, region: Region): string {
   return region.name === machine.root.key ? `${machine.id}.svg` : `${machine.id}-${region.name}.svg`
-}
-
-/** The colours of a drawing, for viewers that know no CSS variables. */
-const COLOURS: Readonly<Record<string, string>> = {
-  bg: '#ffffff',
-  _text: '#1f2328',
-  '_text-sec': '#424a53',
-  _line: '#6e7781',
-  _arrow: '#424a53',
-  '_node-fill': '#eef4fb',
-  '_node-stroke': '#54789e',
-  '_inner-stroke': '#ffffff',
-}
-
-/** An SVG that looks the same everywhere: no fonts from elsewhere, no variables. */
-function draw(mermaid: string): string {
-  const svg = renderMermaidSVG(mermaid.replaceAll(' / ', '<br>'), { nodeSpacing: 32, layerSpacing: 56, padding: 16 })
-  return svg
-    .replace(/<style>.*?<\/style>/s, '<style>text { font-family: Helvetica, Arial, sans-serif; }</style>')
-    .replace(/--bg:[^;]*;--fg:[^;]*;/, '')
-    .replaceAll(/var\(--([\w-]+)\)/g, (_, name: string) => {
-      const colour = COLOURS[name]
-      if (colour === undefined) throw new Error(`the drawing uses the colour ${name}, which has no value here`)
-      return colour
-    })
 }
 
 function fence(mermaid: string): string {
