@@ -11,7 +11,7 @@ export function taskCases({ isQuick }: Effort): Case[] {
     value: 'ratio',
     unit: '×',
     // What is asked for is measured in more processes than what is told beside it.
-    processes: limits.gate === undefined ? 2 : 3,
+    processes: limits.gate === undefined ? 1 : 3,
     ...limits,
   })
   const memory = (name: string, kind: string, limits: Pick<Case, 'goal' | 'gate'> = {}): Case => ({
@@ -39,14 +39,14 @@ export function taskCases({ isQuick }: Effort): Case[] {
       section: 'calls',
       file: 'calls.bench.js',
       arguments: isQuick ? ['rounds=3', 'tasks=10000'] : ['rounds=4', 'tasks=20000'],
-      processes: 2,
+      processes: 1,
     },
     {
       name: 'background, everyone',
       section: 'calls',
       file: 'background.bench.js',
       arguments: isQuick ? ['rounds=3', 'tasks=5000'] : ['rounds=7', 'tasks=5000'],
-      processes: 2,
+      processes: 1,
     },
     memory('heap of a live inline call', 'run', { goal: 2_500, gate: 3_000 }),
     memory('heap of a live background task', 'spawn'),
@@ -61,6 +61,7 @@ export function taskCases({ isQuick }: Effort): Case[] {
       unit: '×',
       goal: 1.5,
       gate: 2.5,
+      processes: 2,
     },
     {
       name: `heap that is left of a task, over ${isQuick ? '200,000' : 'a million'} of them`,
@@ -78,7 +79,7 @@ export function taskCases({ isQuick }: Effort): Case[] {
       file: 'live.bench.js',
       arguments: isQuick
         ? ['rounds=1', 'tasks=10000', 'levels=0,1000,10000,100000', 'weighed=20000']
-        : ['rounds=2', 'tasks=20000'],
+        : ['rounds=2', 'tasks=20000', 'weighed=50000'],
       processes: 1,
     },
   ]

@@ -12,7 +12,7 @@ export function treeCases({ isQuick }: Effort): Case[] {
     unit: 'ms',
     goal: 450,
     gate: 2_000,
-    processes: 2,
+    processes: 1,
   })
   return [
     cancel('cancel 100,000 inline calls, wide', 'shape=wide', 'kind=run'),
@@ -32,7 +32,7 @@ export function treeCases({ isQuick }: Effort): Case[] {
       name: 'trees, everyone',
       section: 'trees',
       file: 'trees.bench.js',
-      arguments: isQuick ? ['rounds=1', 'limit=5', 'sizes=10000'] : ['rounds=2', 'limit=10'],
+      arguments: isQuick ? ['rounds=1', 'limit=5', 'sizes=10000'] : ['rounds=1', 'limit=10'],
       processes: 1,
     },
   ]

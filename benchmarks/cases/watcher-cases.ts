@@ -17,12 +17,14 @@ export function watcherCases({ isQuick }: Effort): Case[] {
       section: 'watchers',
       file: 'fan-out.bench.js',
       arguments: isQuick ? ['rounds=3', 'deliveries=50000'] : ['rounds=5', 'deliveries=200000'],
+      processes: 1,
     },
     {
       name: 'late join',
       section: 'watchers',
       file: 'late-join.bench.js',
       arguments: [isQuick ? 'rounds=10' : 'rounds=30'],
+      processes: 1,
     },
   ]
 }

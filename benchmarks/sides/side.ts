@@ -15,12 +15,14 @@ const peer: Peer = PEERS[name]
 /** Of a number below 0 it never comes back. */
 const NEVER = -1
 const counts = { started: 0 }
+const pending: ((value: number) => void)[] = []
 
 const WORKS: Readonly<Record<WorkName, Work>> = {
   async now(n) {
     if (n !== NEVER) return n + 1
     counts.started += 1
-    return new Promise(() => undefined)
+    // Somebody has to be able to end it: what nobody can is collected, with all that waits for it.
+    return new Promise((resolve) => pending.push(resolve))
   },
   later: (n) => new Promise((resolve) => setImmediate(() => resolve(n + 1))),
   async reading(n, given) {

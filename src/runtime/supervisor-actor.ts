@@ -67,13 +67,16 @@ export function createSupervisorActor(options: {
   const usesTable = options.memoise && options.inspect === undefined
   const taskLogic = usesTable ? taskTable() : taskMachine
   const phases = usesTable ? supervisorTable() : supervisorMachine
+  const { options: defaultOptions } = createActor(taskLogic)
   const live = new Map<string, LiveTask>()
   const ended: LiveTask[] = []
   let endedTaken = 0
 
   const spawnActor = (task: LiveTask, scope: AnyActorScope): void => {
-    task.actor = createActor(taskLogic, { id: task.taskId, parent: scope.self })
-    task.actor.start()
+    const made = createActor(taskLogic, { id: task.taskId, parent: scope.self })
+    // An actor keeps what it was made with in an object of a shape of its own: 300 bytes, of which it reads the defaults only.
+    made.options = defaultOptions
+    task.actor = made.start()
   }
 
   const noteEnd = (actorId: string): void => {

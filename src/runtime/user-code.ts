@@ -3,6 +3,8 @@ import type { TaskContext } from '../ports/tool.ts'
 import type { Ambient } from './ambient.ts'
 import type { CodeOutcome, LiveTask } from './live-task.ts'
 
+type OnEnd = (task: LiveTask, outcome: CodeOutcome) => void
+
 /** What the code gets: what the caller gave, and where it may be called again, a copy of that. */
 function inputOf({ input, spec }: LiveTask): unknown {
   if (spec.attempts?.retry === undefined || spec.attempts.sharesInput) return input
@@ -11,12 +13,7 @@ function inputOf({ input, spec }: LiveTask): unknown {
 }
 
 /** Calls the code of a task as itself, and `onEnd` once, at the latest when what it returned has settled. */
-export function callCode(
-  task: LiveTask,
-  ambient: Ambient,
-  context: TaskContext,
-  onEnd: (task: LiveTask, outcome: CodeOutcome) => void,
-): void {
+export function callCode(task: LiveTask, ambient: Ambient, context: TaskContext, onEnd: OnEnd): void {
   const input = inputOf(task)
   // Called without a receiver: the spec is none of its business.
   const { run } = task.spec
@@ -32,8 +29,13 @@ export function callCode(
     return onEnd(task, { thrown })
   }
   if (promise === undefined) return onEnd(task, { value })
+  whenSettled(promise, task, onEnd)
+}
+
+/** By itself, so that a task whose code takes long holds nothing but this of its call. */
+function whenSettled(promise: Promise<unknown>, task: LiveTask, onEnd: OnEnd): void {
   promise.then(
-    (settled) => onEnd(task, { value: settled }),
+    (value) => onEnd(task, { value }),
     (thrown: unknown) => onEnd(task, { thrown }),
   )
 }
