@@ -419,6 +419,18 @@ export function createLiveTask(birth: Birth): LiveTask {
   }
 }
 
+/**
+ * Forgets what a task got late in its life, once its end is kept and public. A task that has lived for long lies among the old
+ * things of the heap, and until those are collected a young collection keeps, and copies, whatever they point to.
+ */
+export function letGoOf(task: LiveTask): void {
+  task.failure = undefined
+  task.thrown = undefined
+  task.value = undefined
+  task.result = undefined
+  if (task.log !== undefined) task.log.committed = undefined
+}
+
 export function reportedOf(task: LiveTask): Reported {
   return (task.reported ??= {
     draft: undefined,

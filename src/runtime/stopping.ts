@@ -14,6 +14,7 @@
  * 4. One grace clock per accepted stop, from its acceptance.
  */
 import { TaskStoppedError } from '../errors.ts'
+import { toldError } from '../told-error.ts'
 import type { StopCause, TaskChartEventType } from '../../machines/vocabulary.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Deadlines } from '../ports/deadlines.ts'
@@ -103,7 +104,8 @@ export function createStopping(parts: {
   const abort = (task: LiveTask, cause: StopCause): void => {
     const { controller } = task
     if (controller === undefined) return
-    parts.ambient.enter(parts.contextOf(task), () => controller.abort(new TaskStoppedError(task.taskId, cause)))
+    const reason = toldError(() => new TaskStoppedError(task.taskId, cause))
+    parts.ambient.enter(parts.contextOf(task), () => controller.abort(reason))
   }
 
   const causeOf = (task: LiveTask, stop: Stop): StopCause => {
