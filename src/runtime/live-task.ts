@@ -186,9 +186,14 @@ export interface Caller {
   next: Caller | undefined
 }
 
-/** An accepted stop of one or more trees. Every task it reaches shares it. */
+/** A stop as one of its tasks has it. Its roots share one of these, and all tasks below them another. */
 export interface Stop {
-  readonly roots: ReadonlySet<LiveTask>
+  readonly isRoot: boolean
+  readonly ofTrees: StopOfTrees
+}
+
+/** An accepted stop of one or more trees. */
+export interface StopOfTrees {
   readonly cause: StopCause
   /** What the charts of the roots are told; everything below is cancelled. */
   readonly rootEvent: TaskChartEventType
