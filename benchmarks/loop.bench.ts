@@ -77,9 +77,10 @@ async function bare(): Promise<{ readonly startMs: number; readonly endMs: numbe
       new Promise<number>((resolve) => resolves.push(resolve)).then((value) => ({ value })),
     )
   })
+  const answers = Promise.all(promises)
   const { ms: endMs } = await watchLoop(async () => {
     for (const resolve of resolves) resolve(1)
-    await Promise.all(promises)
+    await answers
   })
   return { startMs, endMs }
 }
@@ -104,21 +105,21 @@ const BURSTS: Readonly<Record<string, () => Promise<object>>> = {
     return { ...lateness, bareMs: startMs }
   },
   async complete() {
-    const calls = await startGently({ inlineMs: Infinity })
+    const answers = Promise.all(await startGently({ inlineMs: Infinity }))
     const lateness = await watchLoop(async () => {
       for (const release of releases) release(1)
-      await Promise.all(calls)
+      await answers
     })
     const { endMs } = await bare()
     return { ...lateness, bareMs: endMs }
   },
   async softDeadline() {
-    const calls = await startGently({ inlineMs: 8_000 })
-    return watchLoop(() => Promise.all(calls))
+    const answers = Promise.all(await startGently({ inlineMs: 8_000 }))
+    return watchLoop(() => answers)
   },
   async hardDeadline() {
-    const calls = await startGently({ inlineMs: Infinity, timeoutMs: 8_000 })
-    return watchLoop(() => Promise.allSettled(calls))
+    const answers = Promise.allSettled(await startGently({ inlineMs: Infinity, timeoutMs: 8_000 }))
+    return watchLoop(() => answers)
   },
   async cancel() {
     const calls = await startGently({ inlineMs: Infinity })

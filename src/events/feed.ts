@@ -86,8 +86,8 @@ export function openFeed(
   let isPauseTold = false
   let hasRead = false
   let reconcile: { disarm(): void } | undefined
-  /** Of each ephemeral call that lives: which of its events were handed on, from the first seen to the last. */
-  const seenOfEphemeral = new Map<string, { readonly from: number; to: number }>()
+  /** Of each ephemeral call that lives: which of its events were handed on, from the first seen to the last. Most streams see none. */
+  let seenOfEphemeral: Map<string, { readonly from: number; to: number }> | undefined
   const undo: (() => void)[] = []
 
   const isEnded = (): boolean => phase === 'ended'
@@ -100,9 +100,9 @@ export function openFeed(
   }
 
   const handOn = (event: TaskEvent | DeliveryEvent): void => {
-    const seen = seenOfEphemeral.get(event.taskId)
+    const seen = seenOfEphemeral?.get(event.taskId)
     const isFinal = isFinalEventType(event.type)
-    if (isFinal) seenOfEphemeral.delete(event.taskId)
+    if (isFinal) seenOfEphemeral?.delete(event.taskId)
     if (seen === undefined || event.seq < seen.from || event.seq > seen.to) {
       if (start.filter === undefined || start.filter(event)) sink.push(event)
     }
@@ -130,12 +130,13 @@ export function openFeed(
       if (event.seq > place + 1) pushGap({ type: 'stream.gap', from: place + 1, to: event.seq - 1 })
       place = event.seq
     } else if (!isFinalEventType(event.type)) {
+      seenOfEphemeral ??= new Map()
       const seen = seenOfEphemeral.get(event.taskId)
       if (seen === undefined || event.seq > seen.to + 1)
         seenOfEphemeral.set(event.taskId, { from: event.seq, to: event.seq })
       else seen.to = event.seq
     } else {
-      seenOfEphemeral.delete(event.taskId)
+      seenOfEphemeral?.delete(event.taskId)
     }
     if (start.filter === undefined || start.filter(event)) sink.push(event)
     if (isFinalEventType(event.type) && source.taskId !== undefined) {

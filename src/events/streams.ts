@@ -102,7 +102,7 @@ export function createStreams(parts: {
       const isComplete = isLast && (record === undefined ? !hub.isLive(taskId) : record.endedAt !== undefined)
       return { entries, upTo: isLast ? (record?.lastSeq ?? 0) : after, isLast, isComplete }
     },
-    placeOf: (entry) => entry.event.seq,
+    placeOf: seqOf,
     toEvent,
     listen: (listener) => hub.onTask(taskId, listener),
     onPause: (listener) => hub.onPause(listener),
@@ -117,7 +117,7 @@ export function createStreams(parts: {
   const ownerSource = (owner: string): FeedSource => ({
     taskId: undefined,
     read: (after, limit) => store.readFeed({ owner, after, limit }),
-    placeOf: (entry) => entry.ownerPosition,
+    placeOf: ownerPositionOf,
     toEvent,
     listen: (listener) => hub.onOwner(owner, listener),
     onPause: (listener) => hub.onPause(listener),
@@ -236,6 +236,10 @@ export function createStreams(parts: {
     },
   }
 }
+
+// One function for all streams of a kind: each that hears an event calls it.
+const seqOf: FeedSource['placeOf'] = ({ event }) => event.seq
+const ownerPositionOf: FeedSource['placeOf'] = ({ ownerPosition }) => ownerPosition
 
 /** The place a cursor stands for in a stream. @throws `invalid_cursor` */
 function placeIn(scope: StreamScope, places: CursorPlaces): number {

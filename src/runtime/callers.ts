@@ -7,6 +7,7 @@
  * 3. A task whose result has an explicit target answers with its ticket, never inline.
  */
 import { TaskCancelledError, TaskFailedError } from '../errors.ts'
+import { toldError } from '../told-error.ts'
 import type { Deadlines } from '../ports/deadlines.ts'
 import type { RunOutcome, Ticket } from '../ports/task-handle.ts'
 import type { TaskEventData } from '../ports/task-event.ts'
@@ -195,10 +196,10 @@ function takeAll(task: LiveTask): Caller[] {
 
 /** A tool's own error reaches a caller who is still there as it is. */
 function toCallerError(task: LiveTask): unknown {
-  if (task.finalStatus === 'cancelled') return new TaskCancelledError(task.taskId, task.cause ?? { reason: 'user' })
-  if (task.failure?.code === 'tool_error') return task.thrown
-  return new TaskFailedError(
-    task.taskId,
-    task.failure ?? { code: 'interrupted', name: 'TaskError', message: 'The task was lost.', retryable: true },
-  )
+  const { taskId, cause, failure } = task
+  if (task.finalStatus === 'cancelled')
+    return toldError(() => new TaskCancelledError(taskId, cause ?? { reason: 'user' }))
+  if (failure?.code === 'tool_error') return task.thrown
+  const lost = { code: 'interrupted', name: 'TaskError', message: 'The task was lost.', retryable: true } as const
+  return toldError(() => new TaskFailedError(taskId, failure ?? lost))
 }

@@ -16,6 +16,9 @@ type ResultLimits = Pick<Settings['retention'], 'maxResultBytes' | 'oversizeResu
 /** The largest result that is kept beside its record, in bytes of JSON. */
 const MAX_SPILLED_BYTES = 64 * 1024 * 1024
 
+/** Most ends have nobody to tell, and share that they have not. */
+const NONE: readonly never[] = Object.freeze([])
+
 /** Keeps the result of a task of record as JSON. Gives why it cannot be kept; an ephemeral call keeps none. */
 export function keepResult(task: LiveTask, value: unknown, limits: ResultLimits): TaskFailure | undefined {
   if (task.log === undefined) return undefined
@@ -64,8 +67,8 @@ export function finalDataOf(task: LiveTask): TaskEventData['task.completed' | 't
 }
 
 /** One delivery for each target of a task that ended without anybody awaiting it inline. */
-export function outboxOf(task: LiveTask, createId: IdSource): OutboxEntry[] {
-  if (isAttached(task)) return []
+export function outboxOf(task: LiveTask, createId: IdSource): readonly OutboxEntry[] {
+  if (task.targets.length === 0 || isAttached(task)) return NONE
   return task.targets.map((target) =>
     requestDelivery({
       deliveryId: createId(),

@@ -186,9 +186,14 @@ export interface Caller {
   next: Caller | undefined
 }
 
-/** An accepted stop of one or more trees. Every task it reaches shares it. */
+/** A stop as one of its tasks has it. Its roots share one of these, and all tasks below them another. */
 export interface Stop {
-  readonly roots: ReadonlySet<LiveTask>
+  readonly isRoot: boolean
+  readonly ofTrees: StopOfTrees
+}
+
+/** An accepted stop of one or more trees. */
+export interface StopOfTrees {
   readonly cause: StopCause
   /** What the charts of the roots are told; everything below is cancelled. */
   readonly rootEvent: TaskChartEventType
@@ -417,6 +422,18 @@ export function createLiveTask(birth: Birth): LiveTask {
     awaitedBy: undefined,
     endListeners: undefined,
   }
+}
+
+/**
+ * Forgets what a task got late in its life, once its end is kept and public. A task that has lived for long lies among the old
+ * things of the heap, and until those are collected a young collection keeps, and copies, whatever they point to.
+ */
+export function letGoOf(task: LiveTask): void {
+  task.failure = undefined
+  task.thrown = undefined
+  task.value = undefined
+  task.result = undefined
+  if (task.log !== undefined) task.log.committed = undefined
 }
 
 export function reportedOf(task: LiveTask): Reported {

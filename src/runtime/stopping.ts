@@ -14,6 +14,7 @@
  * 4. One grace clock per accepted stop, from its acceptance.
  */
 import { TaskStoppedError } from '../errors.ts'
+import { toldError } from '../told-error.ts'
 import type { StopCause, TaskChartEventType } from '../../machines/vocabulary.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Deadlines } from '../ports/deadlines.ts'
@@ -23,7 +24,7 @@ import type { Ambient } from './ambient.ts'
 import type { Counters } from './counters.ts'
 import { createFailure } from './values/failure.ts'
 import type { Journal } from './journal.ts'
-import { isStopping, isToBeRetried, type LiveTask, type Stop } from './live-task.ts'
+import { isStopping, isToBeRetried, type LiveTask, type Stop, type StopOfTrees } from './live-task.ts'
 import { deepestFirst } from './tree-index.ts'
 
 const SLICE = 1_000
@@ -79,10 +80,10 @@ export function createStopping(parts: {
   const letGo = (task: LiveTask): void => {
     task.abandoned = true
     counters.abandonedTasks += 1
-    const { stop } = task
-    if (stop === undefined) return
-    stop.abandonedCount += 1
-    if (stop.abandonedCount > MAX_REPORTS) return
+    const trees = task.stop?.ofTrees
+    if (trees === undefined) return
+    trees.abandonedCount += 1
+    if (trees.abandonedCount > MAX_REPORTS) return
     logger.warn(
       { taskId: task.taskId, tool: task.spec.tool, owner: task.spec.owner, reason: task.cause?.reason },
       'the work ignores its signal; the task was let go',
@@ -91,7 +92,7 @@ export function createStopping(parts: {
 
   const settle = (task: LiveTask): void => {
     if (!isStopping(task) || task.childCount > 0 || task.outcome !== undefined) return
-    const isGraceOver = task.stop?.isGraceOver === true || task.attempts?.isGraceOver === true
+    const isGraceOver = task.stop?.ofTrees.isGraceOver === true || task.attempts?.isGraceOver === true
     if (!task.ownCodeEnded && !isGraceOver) return
     if (isToBeRetried(task)) return parts.tryLater(task)
     if (task.ownCodeEnded) return send(task, 'teardown.finished')
@@ -103,16 +104,16 @@ export function createStopping(parts: {
   const abort = (task: LiveTask, cause: StopCause): void => {
     const { controller } = task
     if (controller === undefined) return
-    parts.ambient.enter(parts.contextOf(task), () => controller.abort(new TaskStoppedError(task.taskId, cause)))
+    const reason = toldError(() => new TaskStoppedError(task.taskId, cause))
+    parts.ambient.enter(parts.contextOf(task), () => controller.abort(reason))
   }
 
-  const causeOf = (task: LiveTask, stop: Stop): StopCause => {
-    if (stop.roots.has(task)) return stop.cause
-    const { parentId } = task
-    if (stop.causeBelow === undefined || stop.causeBelow.actor !== parentId) {
-      stop.causeBelow = Object.freeze({ reason: 'parent', ...(parentId === undefined ? {} : { actor: parentId }) })
+  const causeOf = ({ parentId }: LiveTask, { isRoot, ofTrees }: Stop): StopCause => {
+    if (isRoot) return ofTrees.cause
+    if (ofTrees.causeBelow === undefined || ofTrees.causeBelow.actor !== parentId) {
+      ofTrees.causeBelow = Object.freeze({ reason: 'parent', ...(parentId === undefined ? {} : { actor: parentId }) })
     }
-    return stop.causeBelow
+    return ofTrees.causeBelow
   }
 
   const signal = (task: LiveTask): void => {
@@ -121,7 +122,7 @@ export function createStopping(parts: {
     if (stop === undefined || task.actor === undefined || isStopping(task)) return
     task.cause = causeOf(task, stop)
     if (task.cause.reason === 'timeout') task.failure ??= createFailure('timeout', 'The hard deadline has passed.')
-    send(task, stop.roots.has(task) ? stop.rootEvent : 'task.cancel')
+    send(task, stop.isRoot ? stop.ofTrees.rootEvent : 'task.cancel')
     if (!isStopping(task)) return
     journal.appendSoon(task, 'task.stopping', { stopCause: task.cause })
     parts.release(task)
@@ -144,20 +145,32 @@ export function createStopping(parts: {
     turn()
   }
 
-  const expireGrace = (due: { readonly stop: Stop; readonly members: readonly LiveTask[] }): void => {
-    due.stop.isGraceOver = true
+  const expireGrace = (due: { readonly trees: StopOfTrees; readonly members: readonly LiveTask[] }): void => {
+    due.trees.isGraceOver = true
     inSlices(due.members, settle, () => undefined)
   }
 
-  const reportRest = ({ abandonedCount }: Stop): void => {
+  /** Marks all tasks of the trees that no stop has reached before. The walk that finds them touches each of them anyway. */
+  const mark = (roots: readonly LiveTask[], ofTrees: StopOfTrees): AcceptedStop['members'] => {
+    const asRoot: Stop = { isRoot: true, ofTrees }
+    const below: Stop = { isRoot: false, ofTrees }
+    return deepestFirst(roots, (task, isTop) => {
+      if (task.finalStatus !== undefined || task.stop?.ofTrees === ofTrees) return false
+      if (task.stop !== undefined) return true
+      task.stop = isTop ? asRoot : below
+      ofTrees.liveCount += 1
+      return true
+    })
+  }
+
+  const reportRest = ({ abandonedCount }: StopOfTrees): void => {
     const unreported = abandonedCount - MAX_REPORTS
     if (unreported > 0) logger.warn({ count: unreported }, 'more work ignores its signal; the tasks were let go')
   }
 
   return {
     accept({ roots, cause, rootEvent }) {
-      const stop: Stop = {
-        roots: new Set(roots),
+      const trees: StopOfTrees = {
         cause: Object.freeze(cause),
         rootEvent,
         isGraceOver: false,
@@ -166,12 +179,11 @@ export function createStopping(parts: {
         grace: undefined,
         abandonedCount: 0,
       }
-      const members = deepestFirst(roots).filter((task) => task.finalStatus === undefined)
-      const reached = members.filter((task) => task.stop === undefined)
-      for (const task of reached) task.stop = stop
-      stop.liveCount = reached.length
+      const members = mark(roots, trees)
+      const reached =
+        trees.liveCount === members.length ? members : members.filter(({ stop }) => stop?.ofTrees === trees)
       if (reached.length > 0) {
-        stop.grace = deadlines.after(parts.graceMs, expireGrace, { stop, members: reached })
+        trees.grace = deadlines.after(parts.graceMs, expireGrace, { trees, members: reached })
       }
 
       const listeners: (() => void)[] = []
@@ -196,10 +208,11 @@ export function createStopping(parts: {
 
     noteEnd({ stop }) {
       if (stop === undefined) return
-      stop.liveCount -= 1
-      if (stop.liveCount > 0) return
-      stop.grace?.disarm()
-      reportRest(stop)
+      const { ofTrees } = stop
+      ofTrees.liveCount -= 1
+      if (ofTrees.liveCount > 0) return
+      ofTrees.grace?.disarm()
+      reportRest(ofTrees)
     },
   }
 }

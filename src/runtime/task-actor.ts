@@ -43,6 +43,7 @@ import {
   isAttached,
   isStopping,
   isToBeRetried,
+  letGoOf,
   parentOf,
   statusOf,
   workOf,
@@ -506,6 +507,7 @@ export function createTaskActors(parts: {
     if (!isSaved && !goesOn && task.log !== undefined) hub.releaseEnd(toStoredRecord(task, task.log.version))
     tellEnd(task, parent)
     attempts.tellExhausted(task)
+    if (isSaved || task.log === undefined) letGoOf(task)
   }
 
   const dropUnstarted = (task: LiveTask): void => {

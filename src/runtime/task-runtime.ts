@@ -302,17 +302,19 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
 
   const whenAllEnded = (tasks: readonly LiveTask[]): Promise<void> =>
     new Promise((resolve) => {
-      const left = tasks.filter((task) => task.finalStatus === undefined || supervisor.live.has(task.taskId))
-      if (left.length === 0) return resolve()
-      let count = left.length
-      const onEnd = (): void => {
-        count -= 1
-        if (count === 0) resolve()
+      let index = 0
+      /** One after the other: when all have ended, each of them has, in whatever order. */
+      const waitForNext = (): void => {
+        for (; index < tasks.length; index += 1) {
+          const task = tasks[index]
+          if (task === undefined || !supervisor.live.has(task.taskId)) continue
+          if (task.endListeners === undefined) task.endListeners = [waitForNext]
+          else task.endListeners.push(waitForNext)
+          return
+        }
+        resolve()
       }
-      for (const task of left) {
-        if (task.endListeners === undefined) task.endListeners = [onEnd]
-        else task.endListeners.push(onEnd)
-      }
+      waitForNext()
     })
 
   const cancel = async (

@@ -71,6 +71,12 @@ export function* childrenOf(node: TreeNode): Generator<LiveTask> {
   }
 }
 
+function childrenNow(node: TreeNode): LiveTask[] {
+  const found: LiveTask[] = []
+  for (let child = node.firstChild; child !== undefined; child = child.nextSibling) found.push(child)
+  return found
+}
+
 /** Everything below a node, each parent before its children. Reversed, it is deepest first. */
 export function descendantsOf(node: TreeNode): LiveTask[] {
   const found: LiveTask[] = []
@@ -84,27 +90,35 @@ export function descendantsOf(node: TreeNode): LiveTask[] {
   return found
 }
 
-/** Tasks with everything below them, deepest first; of one depth, in the order of the walk. */
-export function deepestFirst(tops: readonly LiveTask[]): LiveTask[] {
-  const layers: LiveTask[][] = []
+/**
+ * Tasks with everything below them, deepest first; of one depth, in the order of the walk. `take` is asked once for each, above
+ * before below, and what it does not take is left out with everything below it.
+ */
+export function deepestFirst(
+  tops: readonly LiveTask[],
+  take: (task: LiveTask, isTop: boolean) => boolean,
+): readonly LiveTask[] {
+  const layers: (LiveTask[] | undefined)[] = []
   const layerAt = (depth: number): LiveTask[] => (layers[depth] ??= [])
-  for (const top of tops) layerAt(top.depth).push(top)
+  for (const top of tops) if (take(top, true)) layerAt(top.depth).push(top)
   for (let depth = 0; depth < layers.length; depth += 1) {
-    for (const task of layers[depth] ?? []) {
-      if (task.firstChild === undefined) continue
+    for (const { firstChild } of layers[depth] ?? []) {
+      if (firstChild === undefined) continue
       const below = layerAt(depth + 1)
-      for (let child: LiveTask | undefined = task.firstChild; child !== undefined; child = child.nextSibling)
-        below.push(child)
+      for (let child: LiveTask | undefined = firstChild; child !== undefined; child = child.nextSibling)
+        if (take(child, false)) below.push(child)
     }
   }
-  return layers.reverse().flat()
+  const found: LiveTask[] = []
+  for (const layer of layers.reverse()) for (const task of layer ?? []) found.push(task)
+  return found
 }
 
 /** The live tasks of an owner, or of one run of that owner, that hang below no other of them. */
 export function topTasks(tree: TreeIndex, owner: string, runId: string | undefined): LiveTask[] {
   const node = tree.findOwner(owner)
   if (node === undefined) return []
-  if (runId === undefined) return [...childrenOf(node)]
+  if (runId === undefined) return childrenNow(node)
   const covered = new Set<TreeNode>()
   return descendantsOf(node).filter((task) => {
     const isBelow = covered.has(task.above)

@@ -60,6 +60,7 @@ test('a log agrees with a plain list over any appends, drops and returns, also w
         const model = new Map<number, string>()
         let last = 0
         for (const step of script) {
+          expect(log.oldest()).toBe(model.get(Math.min(...model.keys())))
           if (step < 0) {
             last += 1
             model.set(last, `item ${last}`)

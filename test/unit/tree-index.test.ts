@@ -1,7 +1,13 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { createLiveTask, type LiveTask, type TaskSpec, type TreeNode } from '../../src/runtime/live-task.ts'
-import { childrenOf, createTreeIndex, descendantsOf, type TreeIndex } from '../../src/runtime/tree-index.ts'
+import {
+  childrenOf,
+  createTreeIndex,
+  deepestFirst,
+  descendantsOf,
+  type TreeIndex,
+} from '../../src/runtime/tree-index.ts'
 
 function taskOf(tree: TreeIndex, taskId: string, above: LiveTask | undefined, owner = 'ann'): LiveTask {
   const birth: Record<string, unknown> = {
@@ -46,6 +52,26 @@ test('the children of a node may be unlinked while they are visited', () => {
   for (const child of childrenOf(a)) tree.unlink(child)
   expect(a.childCount).toBe(0)
   expect(a.firstChild).toBeUndefined()
+})
+
+test('deepest first, each task is asked for once and above those below it, and what is not taken is left out with all below', () => {
+  const tree = createTreeIndex()
+  const a = taskOf(tree, 'a', undefined)
+  const a1 = taskOf(tree, 'a1', a)
+  taskOf(tree, 'a2', a)
+  taskOf(tree, 'a1x', a1)
+  const b = taskOf(tree, 'b', undefined)
+  const b1 = taskOf(tree, 'b1', b)
+  taskOf(tree, 'b1x', b1)
+  const asked: string[] = []
+  const found = deepestFirst([a, b], ({ taskId }, isTop) => {
+    asked.push(isTop ? `top ${taskId}` : taskId)
+    return taskId !== 'b1'
+  })
+  expect(found.map(({ taskId }) => taskId)).toEqual(['a1x', 'a2', 'a1', 'a', 'b'])
+  expect(asked).toEqual(['top a', 'top b', 'a2', 'a1', 'b1', 'a1x'])
+  // A top of another depth has its place among those.
+  expect(deepestFirst([a1, b], () => true).map(({ taskId }) => taskId)).toEqual(['a1x', 'b1x', 'a1', 'b1', 'b'])
 })
 
 test('an owner without tasks is forgotten', () => {

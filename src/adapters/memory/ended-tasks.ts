@@ -13,7 +13,7 @@ export interface EndedTasks {
   leave(row: Row): void
   /** Puts a row where it belongs, after its record or its deliveries have changed. */
   enter(row: Row): void
-  oldestFirst(): Iterable<{ readonly item: Row }>
+  oldest(): Row | undefined
   count(): number
   /** Of their results. */
   bytes(): number
@@ -36,7 +36,7 @@ export function createEndedTasks(): EndedTasks {
       }
       if (mayGo) bytes += row.record.resultBytes ?? 0
     },
-    oldestFirst: () => ended.after(0),
+    oldest: ended.oldest,
     count: () => ended.size(),
     bytes: () => bytes,
   }

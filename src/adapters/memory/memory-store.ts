@@ -128,7 +128,9 @@ export function memoryStore(options: { readonly shared?: boolean } = {}): TaskSt
   const evict = (row: Row): void => {
     const owner = requireOwner(row.record.owner)
     ended.leave(row)
-    for (const kept of eventsOf(row)) drop(owner, kept)
+    for (let kept = row.firstEvent; kept !== undefined; kept = kept.next) drop(owner, kept)
+    // A row that has lived for long lies among the old things, and a young collection keeps whatever those point to.
+    row.firstEvent = row.lastEvent = undefined
     for (const { entry, lines } of row.deliveries) {
       for (const kept of lines) drop(owner, kept)
       openDeliveries.drop(entry.deliveryId)
@@ -259,7 +261,7 @@ export function memoryStore(options: { readonly shared?: boolean } = {}): TaskSt
     putDelivery,
     prune({ now, maxEvicted, ...policy }) {
       let evicted = 0
-      for (const { item: oldest } of ended.oldestFirst()) {
+      for (let oldest = ended.oldest(); oldest !== undefined; oldest = ended.oldest()) {
         const oldestEndedAt = oldest.record.endedAt ?? 0
         const mustGo = mustEvictOldest(policy, { count: ended.count(), bytes: ended.bytes(), oldestEndedAt, now })
         if (!mustGo) return { evicted, nextAt: oldestEndedAt + policy.finishedMs }

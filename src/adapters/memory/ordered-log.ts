@@ -11,6 +11,7 @@ export interface OrderedLog<Item> {
   drop(place: number): boolean
   /** Puts an item at a place that was given before and dropped. */
   restore(place: number, item: Item): void
+  oldest(): Item | undefined
   /** What is kept after a place, oldest first. */
   after(place: number): IterableIterator<{ readonly place: number; readonly item: Item }>
   size(): number
@@ -30,6 +31,8 @@ export function createOrderedLog<Item>(): OrderedLog<Item> {
   /** No chunk comes before this number. */
   let firstNumber = 0
   let lastPlace = 0
+  /** Nothing is kept before this place. */
+  let seekFrom = 0
   let size = 0
 
   /** The chunks used last: what is appended, and what is dropped in its order, mostly lies where the one before lay. */
@@ -80,11 +83,22 @@ export function createOrderedLog<Item>(): OrderedLog<Item> {
       const chunk = chunks.get(number) ?? { number, items: Array.from({ length: CHUNK }), count: 0 }
       chunks.set(number, chunk)
       firstNumber = Math.min(firstNumber, number)
+      seekFrom = Math.min(seekFrom, place)
       // What was dropped last may have lain in a chunk of this number that is gone.
       if (dropping.number === number) dropping = chunk
       chunk.items[place - number * CHUNK] = item
       chunk.count += 1
       size += 1
+    },
+    oldest() {
+      while (seekFrom <= lastPlace) {
+        const number = numberOf(seekFrom)
+        const chunk = chunks.get(number)
+        const item = chunk?.items[seekFrom - number * CHUNK]
+        if (item !== undefined) return item
+        seekFrom = chunk === undefined ? Math.min((number + 1) * CHUNK, lastPlace + 1) : seekFrom + 1
+      }
+      return undefined
     },
     *after(place) {
       for (let number = Math.max(firstNumber, numberOf(place + 1)); number <= numberOf(lastPlace); number += 1) {

@@ -38,7 +38,7 @@ export function createLetGo(parts: {
 
   const letGo = (roots: readonly LiveTask[]): void => {
     // Parents first: one that heard of the end of a child before would still write its own.
-    for (const task of deepestFirst(roots).toReversed()) journal.lose(task)
+    for (const task of deepestFirst(roots, () => true).toReversed()) journal.lose(task)
     stop(roots)
   }
 
