@@ -23,37 +23,19 @@ function toDeliveryView(
   record: StoredRecord,
   cursor: string | undefined,
 ): DeliveryEvent {
-  return Object.freeze({
-    ...data,
-    type,
-    deliveryId,
-    seq,
-    at,
-    target,
-    kind,
-    ...lineageOf(record),
-    ...(record.name === undefined ? {} : { name: record.name }),
-    ...(cursor === undefined ? {} : { cursor }),
-  }) as DeliveryEvent
+  const { taskId, owner, tool, rootId, depth } = record
+  const view = { type, deliveryId, seq, at, target, kind, taskId, owner, tool, rootId, depth, ...data }
+  return withPlace(view as Mutable<DeliveryEvent>, record, cursor)
 }
 
-function lineageOf({ taskId, owner, tool, rootId, depth, conversation, correlation, parentId }: StoredRecord) {
-  return {
-    taskId,
-    owner,
-    tool,
-    rootId,
-    depth,
-    ...(conversation === undefined ? {} : { conversation }),
-    ...(correlation === undefined ? {} : { correlation }),
-    ...(parentId === undefined ? {} : { parentId }),
-  }
-}
-
-/** An event with its place in the tree. Without a cursor it is an ephemeral one. */
+/**
+ * An event with its place in the tree. Without a cursor it is an ephemeral one.
+ *
+ * What all events have comes first: an object that begins with its data, of which each type has its own, takes ten times
+ * as long to make.
+ */
 function toTaskEvent(event: StoredEvent, record: StoredRecord, cursor: string | undefined): TaskEvent {
   const view = {
-    ...event.data,
     type: event.type,
     taskId: record.taskId,
     seq: event.seq,
@@ -63,15 +45,24 @@ function toTaskEvent(event: StoredEvent, record: StoredRecord, cursor: string | 
     tool: record.tool,
     rootId: record.rootId,
     depth: record.depth,
+    ...event.data,
   } as Mutable<TaskEvent>
+  if (cursor === undefined) view.ephemeral = true
+  return withPlace(view, record, cursor)
+}
+
+function withPlace<View extends Mutable<TaskEvent> | Mutable<DeliveryEvent>>(
+  view: View,
+  record: StoredRecord,
+  cursor: string | undefined,
+): View {
   // A custom event has a name of its own.
-  if (record.name !== undefined && event.type !== 'task.custom') view.name = record.name
+  if (record.name !== undefined && view.type !== 'task.custom') view.name = record.name
   if (record.conversation !== undefined) view.conversation = record.conversation
   if (record.correlation !== undefined) view.correlation = record.correlation
   if (record.parentId !== undefined) view.parentId = record.parentId
-  if (cursor === undefined) view.ephemeral = true
-  else view.cursor = cursor
-  return Object.freeze(view) as TaskEvent
+  if (cursor !== undefined) view.cursor = cursor
+  return Object.freeze(view)
 }
 
 /** A record as its owner sees it. */

@@ -94,6 +94,7 @@ export function createWorld(scenario: Scenario, plan: SimulationPlan, note: (fac
 
   const settle = async (): Promise<void> => {
     await timeline.settle()
+    await turnOfTheLoop()
     readStore()
   }
 
@@ -318,6 +319,14 @@ export function createWorld(scenario: Scenario, plan: SimulationPlan, note: (fac
       await settle()
     },
   }
+}
+
+/**
+ * Nothing of the library waits for the loop, but code of a scenario may, and whoever runs the simulation wants to be heard
+ * between two steps.
+ */
+function turnOfTheLoop(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
 }
 
 /** What is drawn fits its tool, which the compiler cannot know. */
