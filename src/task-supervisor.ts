@@ -255,6 +255,7 @@ export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskS
       const delivery = await deliveries.adopt(entry)
       // Its task has ended.
       if (entry.kind !== 'end') delivery?.withdraw()
+      return delivery !== undefined
     },
     recall: createRecall(tools),
     reportError,

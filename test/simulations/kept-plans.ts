@@ -249,4 +249,29 @@ export const KEPT_PLANS: readonly KeptPlan[] = [
       { do: 'stop', node: 1 },
     ],
   },
+  {
+    title: 'a delivery that was taken over from one who still sends it is taken back when the other one is lost',
+    seed: 265,
+    nodes: 2,
+    steps: [
+      { do: 'pass', ms: 753 },
+      { do: 'pass', ms: 187 },
+      { do: 'channelFault', fault: 'hang', sends: 3 },
+      {
+        do: 'spawn',
+        node: 0,
+        owner: 'ann',
+        call: {
+          tool: 'branch',
+          input: { kind: 'quick', ms: 293, children: [], awaits: true },
+          options: { deliverTo: 'mail:box-0' },
+        },
+      },
+      { do: 'pause', node: 0 },
+      { do: 'pass', ms: 2064 },
+      { do: 'pause', node: 1 },
+      { do: 'pass', ms: 30 },
+      { do: 'pass', ms: 2975 },
+    ],
+  },
 ]
