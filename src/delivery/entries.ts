@@ -136,6 +136,7 @@ function settled(
 }
 
 function withoutPlans(entry: OutboxEntry): OutboxEntry {
+  if (entry.dueAt === undefined) return entry
   const { dueAt: _dueAt, ...rest } = entry
   return rest
 }
