@@ -274,4 +274,39 @@ export const KEPT_PLANS: readonly KeptPlan[] = [
       { do: 'pass', ms: 2975 },
     ],
   },
+  {
+    title: 'an attempt at a moment that was kept while the clock was wrong comes, however wrong it was',
+    seed: 10_088,
+    nodes: 1,
+    steps: [
+      { do: 'crash', node: 0, atCall: 8, isDone: true },
+      {
+        do: 'spawn',
+        node: 0,
+        owner: 'ann',
+        call: {
+          tool: 'branch',
+          input: {
+            kind: 'quick',
+            ms: 316,
+            children: [
+              {
+                tool: 'branch',
+                input: { kind: 'quick', ms: 326, children: [], awaits: true },
+                options: { deliverTo: 'mail:box-0' },
+              },
+            ],
+            awaits: true,
+          },
+          options: {},
+        },
+      },
+      { do: 'restart', node: 0 },
+      { do: 'channelFault', fault: 'hang', sends: 3 },
+      { do: 'pass', ms: 22_000 },
+      { do: 'jump', node: 0, ms: 42_723 },
+      { do: 'jump', node: 0, ms: 45_833 },
+      { do: 'pass', ms: 14_500 },
+    ],
+  },
 ]
