@@ -255,6 +255,7 @@ export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskS
       const delivery = await deliveries.adopt(entry)
       // Its task has ended.
       if (entry.kind !== 'end') delivery?.withdraw()
+      return delivery !== undefined
     },
     recall: createRecall(tools),
     reportError,
@@ -366,8 +367,10 @@ export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskS
   }
 
   const isLocal = given.durability === 'memory' && channels.size === 0
-  const local = createSession(parts, { owner: LOCAL_OWNER, options: {} })
-  const own = isLocal ? local : refuseAll(local)
+  const createLocal = (): Session => createSession(parts, { owner: LOCAL_OWNER, options: {} })
+  const own = isLocal
+    ? createLocal()
+    : (Object.defineProperties({}, (refusals ??= refuseAll(createLocal()))) as Session)
 
   return Object.defineProperties(own, {
     ...describe({
@@ -390,10 +393,13 @@ function describe(members: object): PropertyDescriptorMap {
   )
 }
 
-/** The verbs of a session that has no owner: each says what is missing. */
-function refuseAll(session: Session): Session {
+/** The verbs of a session that has no owner: the same for every supervisor, so they are made once. */
+let refusals: PropertyDescriptorMap | undefined
+
+/** Each says what is missing. */
+function refuseAll(session: Session): PropertyDescriptorMap {
   const error = (): TaskError => new TaskError('not_allowed', 'An owner is needed here: use tasks.session({ owner }).')
-  const refusals = Object.keys(session).map((name): [string, PropertyDescriptor] => {
+  const verbs = Object.keys(session).map((name): [string, PropertyDescriptor] => {
     const descriptor = Object.getOwnPropertyDescriptor(session, name)
     const throws = (): never => {
       throw error()
@@ -402,7 +408,7 @@ function refuseAll(session: Session): Session {
     const isSynchronous = name === 'handle' || name.startsWith('events')
     return [name, { value: isSynchronous ? throws : () => Promise.reject(error()), enumerable: true }]
   })
-  return Object.defineProperties({}, Object.fromEntries(refusals)) as Session
+  return Object.fromEntries(verbs)
 }
 
 /** A logger that throws has nobody to report it to, and must not break what it was told about. */

@@ -196,33 +196,31 @@ function checkModelFlags(
 }
 
 /** The part of a policy that a call may override. */
-export function checkCallPolicy(
-  name: string,
-  policy: Readonly<Record<string, unknown>>,
-): Pick<
+type CallPolicy = Pick<
   CheckedPolicy,
   'inlineMs' | 'timeoutMs' | 'attemptTimeoutMs' | 'retry' | 'onParentEnd' | 'durable' | 'queueMs' | 'onBusy'
-> {
+>
+
+/** Checked, with what was given alone. */
+export function checkCallPolicy(name: string, policy: Readonly<Record<string, unknown>>): CallPolicy {
   const { inlineMs, timeoutMs, attemptTimeoutMs, retry, onParentEnd, durable, queueMs, onBusy } = policy
   const at = (option: string): string => (name === '' ? option : `${name}.${option}`)
-  return {
-    ...(inlineMs === undefined
-      ? {}
-      : { inlineMs: checkDuration(at('inlineMs'), inlineMs, { mayBeZero: true, mayBeInfinite: true }) }),
-    ...(timeoutMs === undefined
-      ? {}
-      : { timeoutMs: checkDuration(at('timeoutMs'), timeoutMs, { mayBeInfinite: true }) }),
-    ...(attemptTimeoutMs === undefined
-      ? {}
-      : { attemptTimeoutMs: checkDuration(at('attemptTimeoutMs'), attemptTimeoutMs, { mayBeInfinite: true }) }),
-    ...(retry === undefined ? {} : { retry: checkRetry(at('retry'), retry) }),
-    ...(onParentEnd === undefined
-      ? {}
-      : { onParentEnd: checkChoice(at('onParentEnd'), onParentEnd, ['wait', 'cancel', 'detach']) }),
-    ...(durable === undefined ? {} : { durable: checkBoolean(at('durable'), durable) }),
-    ...(queueMs === undefined ? {} : { queueMs: checkDuration(at('queueMs'), queueMs, { mayBeInfinite: true }) }),
-    ...(onBusy === undefined ? {} : { onBusy: checkChoice(at('onBusy'), onBusy, ON_BUSY) }),
+  const checked: { -readonly [Key in keyof CallPolicy]: CallPolicy[Key] } = {}
+  if (inlineMs !== undefined) {
+    checked.inlineMs = checkDuration(at('inlineMs'), inlineMs, { mayBeZero: true, mayBeInfinite: true })
   }
+  if (timeoutMs !== undefined) checked.timeoutMs = checkDuration(at('timeoutMs'), timeoutMs, { mayBeInfinite: true })
+  if (attemptTimeoutMs !== undefined) {
+    checked.attemptTimeoutMs = checkDuration(at('attemptTimeoutMs'), attemptTimeoutMs, { mayBeInfinite: true })
+  }
+  if (retry !== undefined) checked.retry = checkRetry(at('retry'), retry)
+  if (onParentEnd !== undefined) {
+    checked.onParentEnd = checkChoice(at('onParentEnd'), onParentEnd, ['wait', 'cancel', 'detach'])
+  }
+  if (durable !== undefined) checked.durable = checkBoolean(at('durable'), durable)
+  if (queueMs !== undefined) checked.queueMs = checkDuration(at('queueMs'), queueMs, { mayBeInfinite: true })
+  if (onBusy !== undefined) checked.onBusy = checkChoice(at('onBusy'), onBusy, ON_BUSY)
+  return checked
 }
 
 /** A key, or the function that gives one for each call. */

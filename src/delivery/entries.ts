@@ -12,6 +12,8 @@ import type {
 const NONE: readonly never[] = Object.freeze([])
 const NOTHING = Object.freeze({})
 
+type Mutable<T> = { -readonly [Key in keyof T]: T[Key] }
+
 /** A delivery of a task that begins. */
 export function requestDelivery(asked: {
   readonly deliveryId: string
@@ -22,23 +24,27 @@ export function requestDelivery(asked: {
   readonly node: string | undefined
   readonly at: number
 }): OutboxEntry {
-  const { node, at, task, ...rest } = asked
+  const { deliveryId, target, kind, question, node, at, task } = asked
   const { taskId, owner, conversation } = task
   const line: DeliveryLine = Object.freeze({ seq: 1, type: 'delivery.requested', at, data: NOTHING })
-  return Object.freeze({
-    ...rest,
+  const entry: Mutable<OutboxEntry> = {
+    deliveryId,
     taskId,
     owner,
-    ...(conversation === undefined ? {} : { conversation }),
+    target,
+    kind,
     version: 1,
-    ...(node === undefined ? {} : { node }),
     state: 'pending',
     requestedAt: at,
     attempts: 0,
     sent: 0,
     messageIds: NONE,
     log: Object.freeze([line]),
-  })
+  }
+  if (question !== undefined) entry.question = question
+  if (conversation !== undefined) entry.conversation = conversation
+  if (node !== undefined) entry.node = node
+  return Object.freeze(entry)
 }
 
 /** Another node sends it from now on. That is no fact about the delivery. */
@@ -130,6 +136,7 @@ function settled(
 }
 
 function withoutPlans(entry: OutboxEntry): OutboxEntry {
+  if (entry.dueAt === undefined) return entry
   const { dueAt: _dueAt, ...rest } = entry
   return rest
 }

@@ -10,6 +10,8 @@ import type { NoticeDocument } from './notice-document.ts'
 import { createSplitter, type TextPart } from './split-text.ts'
 import { sizeOf } from './text-size.ts'
 
+const NUMBERS = new Intl.NumberFormat('en-US')
+
 export function fitNotice(
   document: NoticeDocument,
   { maxMessages, limits }: { readonly maxMessages: number; readonly limits: ChannelLimits },
@@ -84,5 +86,5 @@ function restLineFor(document: NoticeDocument, mayBe: (line: string) => boolean)
 
 function counted(count: number, what: string): string | undefined {
   if (count === 0) return undefined
-  return `${count.toLocaleString('en-US')} more ${what}${count === 1 ? '' : 's'}`
+  return `${NUMBERS.format(count)} more ${what}${count === 1 ? '' : 's'}`
 }

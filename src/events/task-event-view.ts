@@ -23,37 +23,19 @@ function toDeliveryView(
   record: StoredRecord,
   cursor: string | undefined,
 ): DeliveryEvent {
-  return Object.freeze({
-    ...data,
-    type,
-    deliveryId,
-    seq,
-    at,
-    target,
-    kind,
-    ...lineageOf(record),
-    ...(record.name === undefined ? {} : { name: record.name }),
-    ...(cursor === undefined ? {} : { cursor }),
-  }) as DeliveryEvent
+  const { taskId, owner, tool, rootId, depth } = record
+  const view = { type, deliveryId, seq, at, target, kind, taskId, owner, tool, rootId, depth, ...data }
+  return withPlace(view as Mutable<DeliveryEvent>, record, cursor)
 }
 
-function lineageOf({ taskId, owner, tool, rootId, depth, conversation, correlation, parentId }: StoredRecord) {
-  return {
-    taskId,
-    owner,
-    tool,
-    rootId,
-    depth,
-    ...(conversation === undefined ? {} : { conversation }),
-    ...(correlation === undefined ? {} : { correlation }),
-    ...(parentId === undefined ? {} : { parentId }),
-  }
-}
-
-/** An event with its place in the tree. Without a cursor it is an ephemeral one. */
+/**
+ * An event with its place in the tree. Without a cursor it is an ephemeral one.
+ *
+ * What all events have comes first: an object that begins with its data, of which each type has its own, takes ten times
+ * as long to make.
+ */
 function toTaskEvent(event: StoredEvent, record: StoredRecord, cursor: string | undefined): TaskEvent {
   const view = {
-    ...event.data,
     type: event.type,
     taskId: record.taskId,
     seq: event.seq,
@@ -63,31 +45,44 @@ function toTaskEvent(event: StoredEvent, record: StoredRecord, cursor: string | 
     tool: record.tool,
     rootId: record.rootId,
     depth: record.depth,
+    ...event.data,
   } as Mutable<TaskEvent>
+  if (cursor === undefined) view.ephemeral = true
+  return withPlace(view, record, cursor)
+}
+
+function withPlace<View extends Mutable<TaskEvent> | Mutable<DeliveryEvent>>(
+  view: View,
+  record: StoredRecord,
+  cursor: string | undefined,
+): View {
   // A custom event has a name of its own.
-  if (record.name !== undefined && event.type !== 'task.custom') view.name = record.name
+  if (record.name !== undefined && view.type !== 'task.custom') view.name = record.name
   if (record.conversation !== undefined) view.conversation = record.conversation
   if (record.correlation !== undefined) view.correlation = record.correlation
   if (record.parentId !== undefined) view.parentId = record.parentId
-  if (cursor === undefined) view.ephemeral = true
-  else view.cursor = cursor
-  return Object.freeze(view) as TaskEvent
+  if (cursor !== undefined) view.cursor = cursor
+  return Object.freeze(view)
 }
+
+/** What of a record is the library's own business. */
+const HIDDEN: ReadonlySet<string> = new Set([
+  'version',
+  'lastSeq',
+  'node',
+  'recovery',
+  'isSpilled',
+  'inputDigest',
+  'policy',
+  'resultJson',
+] satisfies (keyof StoredRecord)[])
 
 /** A record as its owner sees it. */
 export function toTaskRecord(stored: StoredRecord, durability: Durability): TaskRecord {
-  const {
-    version: _version,
-    lastSeq: _lastSeq,
-    node: _node,
-    recovery: _recovery,
-    isSpilled: _isSpilled,
-    inputDigest: _inputDigest,
-    policy: _policy,
-    resultJson,
-    ...rest
-  } = stored
-  const view: Mutable<TaskRecord> = { ...rest, persisted: durability !== 'memory' }
-  if (stored.status !== 'completed' && resultJson !== undefined) view.partial = JSON.parse(resultJson)
-  return Object.freeze(view)
+  // Property by property: to leave some out of a copy by their names takes four times as long.
+  const view: Record<string, unknown> = {}
+  for (const key in stored) if (!HIDDEN.has(key)) view[key] = stored[key as keyof StoredRecord]
+  view['persisted'] = durability !== 'memory'
+  if (stored.status !== 'completed' && stored.resultJson !== undefined) view['partial'] = JSON.parse(stored.resultJson)
+  return Object.freeze(view) as unknown as TaskRecord
 }

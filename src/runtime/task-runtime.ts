@@ -107,7 +107,7 @@ export interface RuntimeParts {
   readonly door: () => TaskDoor
   readonly news: News
   /** Goes on with a delivery that another process has left. */
-  readonly goOnWith: (entry: OutboxEntry) => Promise<void>
+  readonly goOnWith: (entry: OutboxEntry) => Promise<boolean>
   readonly recall: Parameters<typeof createRecovery>[0]['recall']
   readonly reportError: (error: unknown) => void
 }

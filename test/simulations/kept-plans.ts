@@ -249,4 +249,64 @@ export const KEPT_PLANS: readonly KeptPlan[] = [
       { do: 'stop', node: 1 },
     ],
   },
+  {
+    title: 'a delivery that was taken over from one who still sends it is taken back when the other one is lost',
+    seed: 265,
+    nodes: 2,
+    steps: [
+      { do: 'pass', ms: 753 },
+      { do: 'pass', ms: 187 },
+      { do: 'channelFault', fault: 'hang', sends: 3 },
+      {
+        do: 'spawn',
+        node: 0,
+        owner: 'ann',
+        call: {
+          tool: 'branch',
+          input: { kind: 'quick', ms: 293, children: [], awaits: true },
+          options: { deliverTo: 'mail:box-0' },
+        },
+      },
+      { do: 'pause', node: 0 },
+      { do: 'pass', ms: 2064 },
+      { do: 'pause', node: 1 },
+      { do: 'pass', ms: 30 },
+      { do: 'pass', ms: 2975 },
+    ],
+  },
+  {
+    title: 'an attempt at a moment that was kept while the clock was wrong comes, however wrong it was',
+    seed: 10_088,
+    nodes: 1,
+    steps: [
+      { do: 'crash', node: 0, atCall: 8, isDone: true },
+      {
+        do: 'spawn',
+        node: 0,
+        owner: 'ann',
+        call: {
+          tool: 'branch',
+          input: {
+            kind: 'quick',
+            ms: 316,
+            children: [
+              {
+                tool: 'branch',
+                input: { kind: 'quick', ms: 326, children: [], awaits: true },
+                options: { deliverTo: 'mail:box-0' },
+              },
+            ],
+            awaits: true,
+          },
+          options: {},
+        },
+      },
+      { do: 'restart', node: 0 },
+      { do: 'channelFault', fault: 'hang', sends: 3 },
+      { do: 'pass', ms: 22_000 },
+      { do: 'jump', node: 0, ms: 42_723 },
+      { do: 'jump', node: 0, ms: 45_833 },
+      { do: 'pass', ms: 14_500 },
+    ],
+  },
 ]

@@ -110,6 +110,20 @@ describe('a simulation', () => {
     expect(performance.now() - fromMs).toBeLessThan(10_000)
   })
 
+  test('lets code that waits for the real loop go on between two steps', async () => {
+    const scenario: Scenario = {
+      tools: () => [
+        defineTool({ name: 'loop', run: async (_input: unknown) => new Promise((resolve) => setImmediate(resolve)) }),
+      ],
+      drawCall: () => ({ tool: 'loop', input: null }),
+    }
+    const { history, breaches } = await simulate(scenario, { seed: 1, steps: 40, faults: [] })
+    expect(breaches).toEqual([])
+    const completed = history.filter(({ fact }) => fact.type === 'committed' && fact.event.type === 'task.completed')
+    expect(completed.length).toBeGreaterThan(2)
+    expect(completed.some(({ step }) => step < 40)).toBe(true)
+  })
+
   test('refuses options that mean nothing', async () => {
     await expect(simulate(endless, { seed: -1 })).rejects.toThrow('seed must be a whole number')
     await expect(simulate(endless, { steps: 0 })).rejects.toThrow('steps must be')

@@ -25,9 +25,13 @@ export function createMemoryCluster(hasLiveTasks: (node: string) => boolean): Me
     for (const [id, { order }] of orders) if (mustGo(order)) orders.delete(id)
   }
 
+  const tellAll = (told: StoreHint): void => {
+    for (const listener of listeners) listener(told)
+  }
+
   /** Not on the stack of whoever causes it, as from a server. */
   const hint = (told: StoreHint): void => {
-    if (listeners.size > 0) queueMicrotask(() => listeners.forEach((listener) => listener(told)))
+    if (listeners.size > 0) void Promise.resolve(told).then(tellAll)
   }
 
   return {

@@ -1,7 +1,8 @@
 /**
  * Deliveries that a dead process had begun, or had yet to begin.
  *
- * 1. Whoever goes on with one has made it his own before, in one step of the store. Of several who try one does.
+ * 1. Whoever goes on with one has made it his own before, in one step of the store. Of several who try one does. One that is
+ *    still under way here, from before another process took it over, is not taken up until that is over.
  * 2. They are sent with the ids they had. What was on its way when its process died may be sent twice.
  * 3. What was shown while a task ran goes away once that task has ended. As long as it lives, it is for the process which
  *    runs it.
@@ -12,19 +13,23 @@ import type { TaskStore } from '../../ports/task-store.ts'
 
 const PAGE = 500
 
-/** Takes up what a node has left; without a node, what any process has that had the store for itself. */
-export type DeliverOverdue = (node: string | undefined) => Promise<void>
+/**
+ * Takes up what a node has left; without a node, what any process has that had the store for itself. Says whether nothing is
+ * left that could not be taken up just now.
+ */
+export type DeliverOverdue = (node: string | undefined) => Promise<boolean>
 
 export function createDeliverOverdue(parts: {
   readonly store: TaskStore
-  /** Makes a delivery this process's, and sends it. */
-  readonly goOnWith: (entry: OutboxEntry) => Promise<void>
+  /** Makes a delivery this process's, and sends it. Says whether it is. */
+  readonly goOnWith: (entry: OutboxEntry) => Promise<boolean>
 }): DeliverOverdue {
   const { store } = parts
 
-  const takeUp = async (entry: OutboxEntry): Promise<void> => {
+  const takeUp = async (entry: OutboxEntry): Promise<boolean> => {
     const record = await store.read(entry.taskId)
-    if (record !== undefined && isFinalStatus(record.status)) await parts.goOnWith(entry)
+    if (record === undefined || !isFinalStatus(record.status)) return true
+    return parts.goOnWith(entry)
   }
 
   return async (node) => {
@@ -39,7 +44,9 @@ export function createDeliverOverdue(parts: {
       if (page.length < PAGE) break
       after = page.at(-1)?.deliveryId
     }
-    for (const entry of overdue.toSorted(inOrder)) await takeUp(entry)
+    let isDone = true
+    for (const entry of overdue.toSorted(inOrder)) if (!(await takeUp(entry))) isDone = false
+    return isDone
   }
 }
 

@@ -81,7 +81,9 @@ export function startProcess({ scenario, timeline, name, seed, ...parts }: Proce
     ...parts.store,
     durability: 'process',
     incarnation: 'simulated',
-    ...(cluster === undefined ? {} : { cluster: withClock(cluster, at, (hint) => isCut || clock.deliver(hint)) }),
+    ...(cluster === undefined
+      ? {}
+      : { cluster: withClock(cluster, at, { isGone, tell: (hint) => isCut || clock.deliver(hint) }) }),
   }
   const store = faultyStore(near, decide, { delay: () => clock.sleep(random.below(MAX_DELAY_MS)) })
 
@@ -105,13 +107,13 @@ export function startProcess({ scenario, timeline, name, seed, ...parts }: Proce
     createId: parts.createId,
     random01: random,
   })
-  const sessions = { ann: tasks.session({ owner: 'ann' }), bob: tasks.session({ owner: 'bob' }) }
+  const sessions: { [Name in Owner]?: Session } = {}
 
   const node: NodeProcess = {
     name,
     clock,
     tasks,
-    session: (owner) => sessions[owner],
+    session: (owner) => (sessions[owner] ??= tasks.session({ owner })),
     tool(wanted) {
       const tool = tools.find((known) => known.name === wanted)
       if (tool === undefined) throw new TypeError(`the scenario has no tool ${wanted}`)
@@ -149,13 +151,23 @@ export function startProcess({ scenario, timeline, name, seed, ...parts }: Proce
   return node
 }
 
-function withClock(cluster: ClusterStore, at: () => number, tell: (hint: () => void) => void): ClusterStore {
+function withClock(
+  cluster: ClusterStore,
+  at: () => number,
+  line: { readonly isGone: () => boolean; readonly tell: (hint: () => void) => void },
+): ClusterStore {
   return {
     ...cluster,
     join: (lease) => cluster.join({ ...lease, now: at() }),
     renew: (lease) => cluster.renew({ ...lease, now: at() }),
     leave: (leaver) => cluster.leave({ ...leaver, now: at() }),
     sweep: () => cluster.sweep({ now: at() }),
-    watch: (onHint) => cluster.watch((hint) => tell(() => onHint(hint))),
+    watch(onHint) {
+      const stop = cluster.watch((hint) => {
+        if (line.isGone()) stop()
+        else line.tell(() => onHint(hint))
+      })
+      return stop
+    },
   }
 }

@@ -26,13 +26,15 @@ export function createRandom(seed: number): Random {
       return choices[below(choices.length)] as Choice
     },
     weighted<Choice extends string>(weights: Readonly<Record<Choice, number>>): Choice {
-      const entries = Object.entries(weights) as [Choice, number][]
-      let left = next() * entries.reduce((sum, [, weight]) => sum + weight, 0)
-      for (const [choice, weight] of entries) {
-        left -= weight
+      const choices = Object.keys(weights) as Choice[]
+      let sum = 0
+      for (const choice of choices) sum += weights[choice]
+      let left = next() * sum
+      for (const choice of choices) {
+        left -= weights[choice]
         if (left < 0) return choice
       }
-      return (entries.at(-1) as [Choice, number])[0]
+      return choices.at(-1) as Choice
     },
     chance: (probability: number) => next() < probability,
   })

@@ -67,6 +67,8 @@ function checkFaults(faults: readonly FaultKind[]): readonly FaultKind[] {
 }
 
 async function carryOut(scenario: Scenario, plan: SimulationPlan): Promise<SimulationReport> {
+  // The timeline is asked to settle from what a promise has brought about.
+  await Promise.resolve()
   const history: SimulationFact[] = []
   const breaches: SimulationBreach[] = []
   let step = 0

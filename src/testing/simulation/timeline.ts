@@ -5,9 +5,10 @@
  * running: what is due happens. paused: it waits, and happens when the process goes on. dead: it never happens.
  *
  * 1. What is due at one moment happens in the order in which it was asked for.
- * 2. Between two things that are due, everything they cause without time passing happens.
+ * 2. Between two things that are due, everything they cause without time passing happens: every promise that can settle has
+ *    settled. A turn of the real loop, which takes longer, is left to whoever passes the time.
  */
-import type { Clock } from '../../ports/clock.ts'
+import type { Clock, ClockTimer } from '../../ports/clock.ts'
 
 export interface ProcessClock extends Clock {
   /** Calls back as soon as the process runs: now, after its pause, or never. */
@@ -30,16 +31,41 @@ export interface Timeline {
   nowMs(): number
   createClock(): ProcessClock
   advance(ms: number): Promise<void>
-  /** Lets everything happen that needs no time to pass. */
+  /** Lets everything happen that needs no time to pass. Called from what a promise has brought about. */
   settle(): Promise<void>
 }
 
-interface Timer {
+/** What a timer asks of the clock that set it. */
+interface TimerHost {
+  readonly deliver: (work: () => void) => void
+  readonly isDead: () => boolean
+}
+
+class Timer implements ClockTimer {
   readonly dueMs: number
-  readonly order: number
+  readonly host: TimerHost
   readonly onDue: () => void
-  readonly isGone: () => boolean
-  isCancelled: boolean
+  isCancelled = false
+
+  constructor(dueMs: number, host: TimerHost, onDue: () => void) {
+    this.dueMs = dueMs
+    this.host = host
+    this.onDue = onDue
+  }
+
+  /** The process may stand still, and the timer may be cancelled until it goes on. */
+  fire(): void {
+    this.host.deliver(() => void (this.isCancelled || this.onDue()))
+  }
+
+  cancel(): void {
+    this.isCancelled = true
+  }
+
+  /** A simulation goes on as long as its time does, whoever waits. */
+  hold(): void {}
+
+  release(): void {}
 }
 
 /** The wall clock at the start. */
@@ -49,18 +75,17 @@ export const START_AT = Date.UTC(2026, 0, 1)
 const MAX_TIMERS = 100_000
 
 export function createTimeline(): Timeline {
-  /** By moment, then by order. */
+  /** By moment, then in the order in which they were set. */
   const timers: Timer[] = []
   let soon: (() => void)[] = []
   let nowMs = 0
-  let order = 0
 
-  const addTimer = (delayMs: number, onDue: () => void, isGone: () => boolean): Timer => {
-    order += 1
-    const timer: Timer = { dueMs: nowMs + Math.max(0, delayMs), order, onDue, isGone, isCancelled: false }
+  const addTimer = (delayMs: number, host: TimerHost, onDue: () => void): Timer => {
+    const timer = new Timer(nowMs + Math.max(0, delayMs), host, onDue)
     let index = timers.length
     while (index > 0 && (timers[index - 1]?.dueMs ?? 0) > timer.dueMs) index -= 1
-    timers.splice(index, 0, timer)
+    if (index === timers.length) timers.push(timer)
+    else timers.splice(index, 0, timer)
     return timer
   }
 
@@ -87,9 +112,9 @@ export function createTimeline(): Timeline {
       let fired = 0
       for (let next = timers[0]; next !== undefined && next.dueMs <= untilMs; next = timers[0]) {
         timers.shift()
-        if (next.isCancelled || next.isGone()) continue
+        if (next.isCancelled || next.host.isDead()) continue
         nowMs = Math.max(nowMs, next.dueMs)
-        next.onDue()
+        next.fire()
         await settle()
         fired += 1
         if (fired > MAX_TIMERS) throw new Error(`nothing comes to rest at ${nowMs} ms of the simulation`)
@@ -101,7 +126,7 @@ export function createTimeline(): Timeline {
 
 function createProcessClock(time: {
   readonly nowMs: () => number
-  readonly addTimer: (delayMs: number, onDue: () => void, isGone: () => boolean) => Timer
+  readonly addTimer: (delayMs: number, host: TimerHost, onDue: () => void) => Timer
   readonly soon: (work: () => void) => void
 }): ProcessClock {
   let state: 'running' | 'paused' | 'dead' = 'running'
@@ -112,24 +137,15 @@ function createProcessClock(time: {
     if (state === 'running') work()
     else if (state === 'paused') held.push(work)
   }
-  const isDead = (): boolean => state === 'dead'
-
-  const startTimer = (delayMs: number, onDue: () => void): { cancel(): void } => {
-    const timer = time.addTimer(delayMs, () => deliver(() => void (timer.isCancelled || onDue())), isDead)
-    return { cancel: () => void (timer.isCancelled = true) }
-  }
+  const host: TimerHost = { deliver, isDead: () => state === 'dead' }
 
   return {
     now: () => offsetMs + time.nowMs(),
     monotonicMs: time.nowMs,
-    startTimer: (delayMs, onDue) => ({
-      ...startTimer(delayMs, onDue),
-      hold: () => undefined,
-      release: () => undefined,
-    }),
+    startTimer: (delayMs, onDue) => time.addTimer(delayMs, host, onDue),
     soon: (work) => time.soon(() => deliver(work)),
     deliver,
-    sleep: (ms) => new Promise((resolve) => void startTimer(ms, resolve)),
+    sleep: (ms) => new Promise((resolve) => void time.addTimer(ms, host, resolve)),
     jump: (ms) => void (offsetMs += ms),
     correct: () => void (offsetMs = START_AT),
     pause: () => void (state = state === 'running' ? 'paused' : state),
@@ -148,7 +164,10 @@ function createProcessClock(time: {
   }
 }
 
-/** Every promise that can settle has settled, and what it caused. */
+/**
+ * Every promise that can settle has settled, and what it caused: what is asked for here comes when no promise has anything
+ * left to do.
+ */
 function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
+  return new Promise((resolve) => process.nextTick(resolve))
 }

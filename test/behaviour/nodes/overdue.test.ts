@@ -59,6 +59,29 @@ test('one who takes over and is lost as well leaves it to the next', async () =>
   expect((await c.ann.deliveries(taskId))[0]?.state).toBe('delivered')
 })
 
+test('one who still waits for its channel takes it up again when whoever took it over is lost, however late', async () => {
+  const { start, advance, settle, store } = setupNodes()
+  const { sent, of } = setupChannel()
+  const [hanging, answering] = [of('a', false), of('a', true)]
+  const a = await start({ channels: { log: { send: (send) => (sent.length === 0 ? hanging : answering).send(send) } } })
+  const b = await start({ channels: { log: of('b', false) } })
+  const { taskId } = await a.ann.spawn(() => 1, undefined, { deliverTo: 'log' })
+  await settle()
+  a.cut()
+  await advance(3 * LEASE_MS)
+  expect(sent.map((line) => line[0])).toEqual(['a', 'b'])
+  b.kill()
+  a.mend()
+  // It finds the other one dead long before its own channel is given up.
+  await advance(3 * LEASE_MS)
+  expect(sent).toHaveLength(2)
+  await advance(40_000)
+  expect(sent.map((line) => line[0])).toEqual(['a', 'b', 'a'])
+  expect(new Set(sent.map((line) => line.slice(2))).size).toBe(1)
+  expect((await a.ann.deliveries(taskId))[0]?.state).toBe('delivered')
+  expect(await store.listDeliveries({ state: 'pending', limit: 10 })).toEqual([])
+})
+
 test('what was on its way at a shutdown is delivered by another process', async () => {
   const { start, advance, settle } = setupNodes()
   const { sent, of } = setupChannel()
