@@ -60,9 +60,9 @@ export function createSweeper(parts: {
     for (const { node: dead, diedAt } of await cluster.sweep({ now: clock.now() })) {
       if (isStopped) return
       if (dead === node.id()) continue
-      const isDone = await sweepNode(dead, diedAt)
-      await parts.deliverOverdue(dead)
-      if (isDone) await cluster.forget(dead)
+      const hasNoTasks = await sweepNode(dead, diedAt)
+      const owesNothing = await parts.deliverOverdue(dead)
+      if (hasNoTasks && owesNothing) await cluster.forget(dead)
     }
     if (!hasLetGo || isStopped) return
     hasLetGo = false
