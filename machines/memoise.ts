@@ -177,7 +177,7 @@ function isQuiet(node: AnyStateNode): boolean {
     node.invoke.length === 0 &&
     node.always === undefined &&
     node.type !== 'history' &&
-    (node.type !== 'compound' || node.initial.actions.length === 0) &&
+    node.initial.actions.length === 0 &&
     (node.type !== 'final' || isPlainEnd(node))
   )
 }
@@ -208,14 +208,12 @@ function createIdleScope(): AnyActorScope {
   const nothing = (): void => undefined
   const scope = {
     self: {},
-    id: '',
-    sessionId: '',
     logger: nothing,
     defer: nothing,
     emit: nothing,
     stopChild: nothing,
     actionExecutor: nothing,
-    system: { _sendInspectionEvent: nothing, scheduler: { schedule: nothing, cancel: nothing, cancelAll: nothing } },
+    system: { _sendInspectionEvent: nothing },
   }
   // The type asks for a whole actor system, which a step without actions never touches.
   return scope as unknown as AnyActorScope

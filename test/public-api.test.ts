@@ -379,6 +379,7 @@ const DOORS: Readonly<Record<string, Door>> = {
       'SimulatedProcess',
       'SimulationBreach',
       'SimulationFact',
+      'TestFileOptions',
       'SimulationOptions',
       'SimulationPlan',
       'SimulationReport',

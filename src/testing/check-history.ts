@@ -8,10 +8,11 @@
  * 3. A task whose start was acknowledged is kept.
  * 4. A final status does not change: what a caller was told of an end is what is kept, the value too.
  * 5. To another owner a task is not there, by any verb.
- * 6. A result that has to reach a target is delivered or given up in the end. Delivered means that the target took it. Nothing else is sent.
+ * 6. A result that has to reach a target is delivered or given up in the end. Delivered means that the target took all of it. Nothing else is sent, and nothing before the store has it.
  * 7. What is sent under one id is the same each time, to the same target.
  * 8. Once nothing goes wrong any more, every task ends within its time.
  * 9. The counts are those of the tasks that are kept.
+ * 10. Once all tasks have ended, as many run at the same time as may: none that has ended holds a slot.
  */
 import { isFinalStatus, type TaskStatus } from '../../machines/vocabulary.ts'
 import { isFinalEventType, isTaskEvent, type StreamItem, type TaskEvent } from '../ports/task-event.ts'
@@ -32,9 +33,14 @@ export type HistoryFact =
   | {
       readonly type: 'sent'
       readonly deliveryId: string
+      /** Which of how many messages it was. @defaultValue the only one */
+      readonly part?: number
+      readonly parts?: number
       readonly target: string
       readonly body: string
       readonly isAccepted: boolean
+      /** Whether the store has the delivery by then. @defaultValue nobody has looked */
+      readonly isKept?: boolean
     }
   /** A tool has had an effect on the world: a card was charged, a mail was sent. The rules below say nothing about it. */
   | { readonly type: 'effect'; readonly process: string; readonly name: string; readonly data?: unknown }
@@ -47,6 +53,14 @@ export type HistoryFact =
       readonly taskId: string
       readonly state: 'owed' | 'delivered' | 'givenUp'
     }
+  /** All have ended. So many calls were made of a process at the same time, as many as may run, and so many have begun. */
+  | {
+      readonly type: 'tried'
+      readonly process: string
+      readonly owner: string
+      readonly calls: number
+      readonly begun: number
+    }
   /** In the end: a task that is kept. */
   | { readonly type: 'kept'; readonly taskId: string; readonly status: TaskStatus; readonly value?: string }
   /** In the end: how many tasks of each status there are said to be. */
@@ -54,7 +68,7 @@ export type HistoryFact =
 
 export interface HistoryBreach {
   /** The number of the rule, as in the list of this file. */
-  readonly rule: 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9
+  readonly rule: 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10
   readonly taskId?: string
   readonly message: string
 }
@@ -84,7 +98,9 @@ export function createHistoryChecker(): HistoryChecker {
   const acknowledged = new Set<string>()
   const told = new Map<string, { readonly status: TaskStatus; readonly value: string | undefined }>()
   const bodies = new Map<string, string>()
-  const accepted = new Set<string>()
+  const sentIds = new Set<string>()
+  /** The numbers of the parts that were taken, and how many there are. */
+  const accepted = new Map<string, { readonly taken: Set<number>; readonly parts: number }>()
   const kept = new Map<string, Kept>()
   const deliveries: Extract<HistoryFact, { type: 'delivery' }>[] = []
   let counted: Readonly<Partial<Record<TaskStatus, number>>> | undefined
@@ -129,13 +145,19 @@ export function createHistoryChecker(): HistoryChecker {
         if (fact.found) report(5, fact.taskId, `another owner has found it by ${fact.verb}`)
         break
       case 'sent': {
+        const { deliveryId, part = 1, parts = 1 } = fact
         const body = `${fact.target} ${fact.body}`
-        const known = bodies.get(fact.deliveryId)
+        const id = `${deliveryId} ${part}`
+        const known = bodies.get(id)
         if (known !== undefined && known !== body) {
-          report(7, undefined, `${fact.deliveryId} was sent as ${known}, and as ${body}`)
+          report(7, undefined, `${deliveryId} was sent as ${known}, and as ${body}`)
         }
-        bodies.set(fact.deliveryId, body)
-        if (fact.isAccepted) accepted.add(fact.deliveryId)
+        bodies.set(id, body)
+        sentIds.add(deliveryId)
+        if (fact.isKept === false) report(6, undefined, `${deliveryId} was sent before the store had it`)
+        if (!fact.isAccepted) break
+        const { taken } = accepted.get(deliveryId) ?? { taken: new Set<number>() }
+        accepted.set(deliveryId, { taken: taken.add(part), parts })
         break
       }
       case 'effect':
@@ -145,6 +167,11 @@ export function createHistoryChecker(): HistoryChecker {
         break
       case 'delivery':
         deliveries.push(fact)
+        break
+      case 'tried':
+        if (fact.begun < fact.calls) {
+          report(10, undefined, `of ${fact.calls} calls by ${fact.owner} on ${fact.process} ${fact.begun} have begun`)
+        }
         break
       case 'kept':
         kept.set(fact.taskId, fact)
@@ -206,13 +233,15 @@ export function createHistoryChecker(): HistoryChecker {
       for (const [consumer, { owner, items }] of seen) checkSlice(consumer, owner, items)
       for (const { deliveryId, taskId, state } of deliveries) {
         if (state === 'owed') report(6, taskId, `${deliveryId} is still owed`)
-        if (state === 'delivered' && !accepted.has(deliveryId)) {
-          report(6, taskId, `${deliveryId} is said to be delivered, and nobody has taken it`)
+        const { taken, parts } = accepted.get(deliveryId) ?? NOTHING_TAKEN
+        if (state === 'delivered' && taken.size !== parts) {
+          const how = taken.size === 0 ? 'nobody has taken it' : `${taken.size} of ${parts} parts were taken`
+          report(6, taskId, `${deliveryId} is said to be delivered, and ${how}`)
         }
       }
       if (counted === undefined) return taken()
       const asked = new Set(deliveries.map(({ deliveryId }) => deliveryId))
-      for (const deliveryId of bodies.keys())
+      for (const deliveryId of sentIds)
         if (!asked.has(deliveryId)) report(6, undefined, `${deliveryId} was sent, and nobody owed it`)
       for (const taskId of acknowledged)
         if (!kept.has(taskId)) report(3, taskId, 'its start was acknowledged, and it is not kept')
@@ -224,6 +253,7 @@ export function createHistoryChecker(): HistoryChecker {
 }
 
 const NONE: readonly never[] = []
+const NOTHING_TAKEN = { taken: new Set<number>(), parts: 1 }
 
 interface Outcome {
   readonly status: TaskStatus

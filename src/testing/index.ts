@@ -29,7 +29,13 @@ export {
   type HistoryChecker,
   type HistoryFact,
 } from './check-history.ts'
-export { describeReport, requireSound, toSequenceDiagram, toTestFile } from './simulation/describe-report.ts'
+export {
+  describeReport,
+  requireSound,
+  toSequenceDiagram,
+  toTestFile,
+  type TestFileOptions,
+} from './simulation/describe-report.ts'
 export {
   drawPlan,
   FAULT_KINDS,

@@ -182,6 +182,19 @@ describe('the matrix', () => {
     },
   )
 
+  test('what is no text is not asked of the store', async () => {
+    const { ann, ask } = await createWorld()
+    const { handle: _handle, ...rows } = ID_ROWS
+    for (const [verb, row] of Object.entries(rows))
+      for (const taskId of [5, null, {}, ['task-2'], Symbol('task-2')]) {
+        const { calls } = await ask(ann, row, taskId)
+        expect(
+          calls.filter((name) => /^(read|readOutbox|readEvents|commit)$/.test(name)),
+          verb,
+        ).toEqual([])
+      }
+  })
+
   test('a handle on nothing is a handle on no task, not on all', async () => {
     const { ann, ask } = await createWorld()
     for (const { verb, row } of ID_CELLS.filter(({ verb }) => verb.startsWith('handle.'))) {

@@ -300,6 +300,32 @@ describe('a step that reads or does something is taken by the machine', () => {
     expect(actor.getSnapshot().output).toEqual({ kind: 'tape' })
   })
 
+  test('the entry actions of regions, where the state above them is what the transition names', () => {
+    const lines: string[] = []
+    const { logic, stepsTaken } = watch(() =>
+      createMachine({
+        initial: 'apart',
+        states: {
+          apart: { on: { JOIN: 'together' } },
+          together: {
+            type: 'parallel',
+            states: {
+              left: { initial: 'lit', states: { lit: { entry: () => lines.push('left is lit') } } },
+              right: {},
+            },
+            on: { PART: 'apart' },
+          },
+        },
+      }),
+    )
+    const actor = start(logic)
+    for (const said of [1, 2]) {
+      expect(stepsTaken(() => actor.send({ type: 'JOIN' }))).toBe(1)
+      expect(lines).toEqual(Array.from({ length: said }, () => 'left is lit'))
+      actor.send({ type: 'PART' })
+    }
+  })
+
   test('an error that no state handles, and an order to stop, even where the chart names them', () => {
     const create = (): AnyStateMachine =>
       createMachine({

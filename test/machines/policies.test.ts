@@ -21,7 +21,7 @@ import { decideRetry, isRetryableByDefault } from '../../machines/policies/retry
 import { decideTrim, mustEvictOldest } from '../../machines/policies/retention.ts'
 import { decideChildEnd, decideWorkEnd } from '../../machines/policies/work-end.ts'
 import type { SupervisorPhase, TaskStatus, WorkState } from '../../machines/vocabulary.ts'
-import { FAILURE_CODES, isFinalStatus } from '../../machines/vocabulary.ts'
+import { FAILURE_CODES, isFinalStatus, TASK_STATUSES } from '../../machines/vocabulary.ts'
 
 describe('backoffDelayMs', () => {
   const policy: BackoffPolicy = { baseMs: 100, factor: 2, maxMs: 1_000, jitter: 'none' }
@@ -347,6 +347,7 @@ describe('budgets', () => {
 
   test('what is left is never less than nothing', () => {
     expect(leftOf(account({ tokens: 40, cost: 12, spawns: 3 }))).toEqual({ tokens: 60, cost: 0, spawns: 0 })
+    expect(leftOf(account({ tokens: 120, cost: 4, spawns: 1 }))).toEqual({ tokens: 0, cost: 6, spawns: 2 })
   })
 
   test.each<[Partial<BudgetAmounts>, string | undefined, string | undefined]>([
@@ -583,6 +584,7 @@ describe('isFinalStatus', () => {
   test('three statuses are final', () => {
     const names = Object.keys(statuses) as TaskStatus[]
     expect(Object.fromEntries(names.map((status) => [status, isFinalStatus(status)]))).toEqual(statuses)
+    expect(TASK_STATUSES).toEqual(names)
   })
 })
 

@@ -43,6 +43,20 @@ describe('a task whose process is gone', () => {
     },
   )
 
+  test('that was being stopped for its time, and does not run again, has timed out', () => {
+    const orphan = orphanOf({ status: 'stopping', stopReason: 'timeout', mayRunAgain: false })
+    expect(decideRecovery(orphan)).toEqual({ kind: 'close', as: 'timeout' })
+  })
+
+  test.each(LIVE.filter((status) => status !== 'stopping'))(
+    'in status %s was not being stopped, whatever is noted',
+    (status) => {
+      for (const stopReason of ['user', 'timeout'] as const) {
+        expect(decideRecovery(orphanOf({ status, stopReason })).kind).not.toBe('close')
+      }
+    },
+  )
+
   test('whose time is over has timed out', () => {
     for (const mayRunAgain of [true, false]) {
       expect(decideRecovery(orphanOf({ leftMs: 0, mayRunAgain }))).toEqual({ kind: 'close', as: 'timeout' })

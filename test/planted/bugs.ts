@@ -10,7 +10,7 @@ export interface PlantedBug {
   /** Stands in the file exactly once. */
   readonly find: string
   readonly replace: string
-  /** By which laws and rules it may be found first. */
+  /** By which laws and rules the simulation may find it first; or all the cases of contracts that it breaks. */
   readonly foundBy: readonly string[]
 }
 
@@ -135,5 +135,60 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     find: 'depth: parent.depth + 1',
     replace: 'depth: parent.depth + (parent.depth > 0 ? 0 : 1)',
     foundBy: ['log law 6'],
+  },
+  {
+    title: 'the slot of an attempt is lost when the next one begins',
+    file: 'src/runtime/turns/slots.ts',
+    find: "if (place === undefined || place.state !== 'lent') return\n      place.state = 'gone'",
+    replace:
+      "if (place === undefined || place.state !== 'lent') return\n      count(task.spec.owner, 1)\n      place.state = 'gone'",
+    foundBy: ['history rule 10', 'history rule 8'],
+  },
+  {
+    title: 'the last of several messages is not sent',
+    file: 'src/delivery/delivery-actor.ts',
+    find: "if (outcome.kind !== 'accepted' || part === texts.length) return outcome",
+    replace: "if (outcome.kind !== 'accepted' || part >= texts.length - 1) return outcome",
+    foundBy: ['history rule 6'],
+  },
+  {
+    title: 'what the code of an attempt says that is over is taken',
+    file: 'src/runtime/task-context.ts',
+    find: "return this.#of.kind === 'attempt' && this.#of.isOver",
+    replace: 'return false',
+    foundBy: ['log law 8'],
+  },
+  {
+    title: 'what waits to be written is cleared before the store has taken it',
+    file: 'src/runtime/journal.ts',
+    find: '    if (commit.events.length > 0) log.pending = [...commit.events, ...(log.pending ?? [])]\n',
+    replace: '',
+    foundBy: ['log law 1', 'log law 3', 'log law 7', 'history rule 8'],
+  },
+]
+
+/** Bugs that the simulation cannot see, for nothing in it comes that far; the contracts for stores and channels do. */
+export const CONTRACT_BUGS: readonly PlantedBug[] = [
+  {
+    // The version alone tells apart what two sound processes write.
+    title: 'the store does not compare epochs',
+    file: 'src/adapters/memory/memory-store.ts',
+    find: ' || (known?.record.epoch ?? expect.epoch) > expect.epoch) {',
+    replace: ') {',
+    foundBy: ['store: a commit of an older epoch is stale'],
+  },
+  {
+    title: 'a webhook that answers 400 is asked again',
+    file: 'src/adapters/channels/webhook/webhook-answer.ts',
+    find: 'new Set([408, 425, 429])',
+    replace: 'new Set([400, 408, 425, 429])',
+    foundBy: ['webhook: what is answered with 400 is refused'],
+  },
+  {
+    title: 'a webhook that answers 410 is asked again',
+    file: 'src/adapters/channels/webhook/webhook-answer.ts',
+    find: "if (status === 410) throw new ChannelError('gone', said, { status })",
+    replace: "if (status === 410) throw new ChannelError('retry', said, { status })",
+    foundBy: ['webhook: what is answered with 410 is gone'],
   },
 ]

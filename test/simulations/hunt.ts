@@ -2,12 +2,16 @@
  * Looks for a breach: `hunt.js SEEDS STEPS`. Seed by seed, then among the plans that were kept. Prints the first one as
  * JSON, or `null`.
  */
-import { nameOfBreach, replayPlan, simulate, taskTrees, type SimulationReport } from 'outlive/testing'
+import { nameOfBreach, replayPlan, simulate, taskTrees, toTestFile, type SimulationReport } from 'outlive/testing'
 import { KEPT_PLANS } from './kept-plans.ts'
 
 const [seeds = 0, steps = 0] = process.argv.slice(2).map(Number)
-const breachOf = ({ plan, breaches: [first] }: SimulationReport): object | undefined =>
-  first === undefined ? undefined : { seed: plan.seed, name: nameOfBreach(first), message: first.message }
+const breachOf = (report: SimulationReport): object | undefined => {
+  const [first] = report.breaches
+  if (first === undefined) return undefined
+  const files = { node: toTestFile(report), vitest: toTestFile(report, { runner: 'vitest' }) }
+  return { seed: report.plan.seed, name: nameOfBreach(first), message: first.message, files }
+}
 
 async function hunt(): Promise<object | null> {
   for (let seed = 1; seed <= seeds; seed += 1) {

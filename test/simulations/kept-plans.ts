@@ -309,4 +309,38 @@ export const KEPT_PLANS: readonly KeptPlan[] = [
       { do: 'pass', ms: 14_500 },
     ],
   },
+  {
+    title: 'what a process sends under a name that it has lost is sent by another one when it dies',
+    seed: 22,
+    nodes: 2,
+    steps: [
+      { do: 'pass', ms: 1521 },
+      { do: 'pause', node: 0 },
+      { do: 'follow', node: 1, consumer: 1 },
+      { do: 'pass', ms: 3616 },
+      { do: 'pass', ms: 230 },
+      { do: 'pass', ms: 40 },
+      { do: 'channelFault', fault: 'hang', sends: 3 },
+      {
+        do: 'spawn',
+        node: 1,
+        owner: 'ann',
+        call: {
+          tool: 'branch',
+          input: { kind: 'quick', ms: 75, children: [], awaits: false },
+          options: { deliverTo: 'mail:box-2' },
+        },
+      },
+      { do: 'pass', ms: 133 },
+      { do: 'pause', node: 1 },
+      { do: 'pass', ms: 2974 },
+      { do: 'resume', node: 1 },
+      {
+        do: 'spawn',
+        node: 1,
+        owner: 'ann',
+        call: { tool: 'branch', input: { kind: 'failing', ms: 169, children: [], awaits: false }, options: {} },
+      },
+    ],
+  },
 ]

@@ -203,7 +203,7 @@ test('a failure shrinks to one plain call', () => {
     (input as BranchInput).kind === 'slow' || (input as BranchInput).children.some(isSlow)
   const { counterexample } = fc.check(
     fc.property(taskTreeCalls(), (call) => !isSlow(call)),
-    { seed: 1, numRuns: 500 },
+    { seed: 2, numRuns: 500 },
   )
   expect(counterexample?.[0]).toEqual({
     tool: 'branch',

@@ -1,4 +1,5 @@
 /** What a report says to a person: the story as text, as a sequence diagram, and as a test to keep. */
+import { checkChoice, checkOptionNames, orDefault } from '../../options.ts'
 import type { HistoryFact } from '../check-history.ts'
 import type { SimulationStep } from './plan.ts'
 import { nameOfBreach, type SimulationReport } from './report.ts'
@@ -65,12 +66,32 @@ export function toSequenceDiagram({ plan, history, breaches }: SimulationReport)
     .join('\n')
 }
 
-/** The plan as a test file for `node --test` or vitest, with the scenario from where its `source` says. */
-export function toTestFile({ plan, breaches, source = DEFAULT_SOURCE }: SimulationReport): string {
+/** How a test file that `toTestFile` writes is run. */
+export interface TestFileOptions {
+  /** What the file imports `test` from: `node --test` runs the one, vitest the other. @defaultValue `'node:test'` */
+  readonly runner?: 'node:test' | 'vitest'
+}
+
+/**
+ * The plan as a test file, with the scenario from where its `source` says. As long as what it found is there, the test fails with the same story; then it stays.
+ *
+ * @throws TypeError naming the option and the value it got
+ * @example
+ * ```ts
+ * import { simulate, taskTrees, toTestFile } from 'outlive/testing'
+ *
+ * const report = await simulate(taskTrees(), { seed: 7, steps: 20 })
+ * console.log(toTestFile(report, { runner: 'vitest' }).split('\n')[0]) // import { test } from 'vitest'
+ * ```
+ */
+export function toTestFile(report: SimulationReport, options: TestFileOptions = {}): string {
+  const { plan, breaches, source = DEFAULT_SOURCE } = report
+  checkOptionNames('options', options, ['runner'])
+  const runner = checkChoice('runner', orDefault(options.runner, 'node:test'), ['node:test', 'vitest'])
   const [first] = breaches
   const title = first === undefined ? `seed ${plan.seed}` : `seed ${plan.seed}: ${nameOfBreach(first)}`
   return [
-    "import test from 'node:test'",
+    `import { test } from '${runner}'`,
     "import { replayPlan, requireSound } from 'outlive/testing'",
     source.import,
     '',
@@ -178,7 +199,9 @@ function lineOfFact(fact: HistoryFact): string {
     case 'peeked':
       return `Note left of caller: ${safe(`a stranger tries ${fact.verb} on ${fact.taskId}: ${fact.found ? 'found' : 'not found'}`)}`
     case 'sent':
-      return `store->>mail: ${safe(`${fact.deliveryId}${fact.isAccepted ? '' : ', refused'}`)}`
+      return `store->>mail: ${safe(`${fact.deliveryId}${fact.parts === undefined ? '' : ` ${fact.part}/${fact.parts}`}${fact.isAccepted ? '' : ', refused'}`)}`
+    case 'tried':
+      return `Note left of caller: ${safe(`${fact.begun} of ${fact.calls} new calls have begun on ${fact.process}`)}`
     case 'delivery':
       return `Note right of store: ${safe(`${fact.deliveryId} is ${fact.state}`)}`
     case 'effect':

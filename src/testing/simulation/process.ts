@@ -27,6 +27,7 @@ export interface NodeProcess {
   crash(atCall: number, isDone: boolean): void
   /** Ends it in order. */
   stop(): void
+  isStopping(): boolean
   cut(isCut: boolean): void
   failNext(fault: StoreFault, calls: number): void
   /** Nothing goes wrong with it from now on; gone it stays. */
@@ -49,6 +50,8 @@ export interface ProcessParts {
 const MAX_DELAY_MS = 1_500
 /** How long a process may take that ends in order. */
 const STOP_GRACE_MS = 400
+/** What is longer comes in several messages. */
+const MAX_MESSAGE_CHARS = 500
 const never = (): Promise<never> => new Promise(() => undefined)
 
 export function startProcess({ scenario, timeline, name, seed, ...parts }: ProcessParts): NodeProcess {
@@ -93,7 +96,10 @@ export function startProcess({ scenario, timeline, name, seed, ...parts }: Proce
     random01: random,
     effect: (effect, data) => void (isGone() || parts.effect(effect, data)),
   }
-  const channel: Channel = { send: (message) => (isGone() ? never() : parts.send(message)) }
+  const channel: Channel = {
+    limits: { maxChars: MAX_MESSAGE_CHARS },
+    send: (message) => (isGone() ? never() : parts.send(message)),
+  }
   const tools = scenario.tools(process)
   const tasks = createTaskSupervisor({
     lineage: 'explicit',
@@ -137,6 +143,7 @@ export function startProcess({ scenario, timeline, name, seed, ...parts }: Proce
       tasks.shutdown({ graceMs: STOP_GRACE_MS }).then(end, end)
       isStopping = true
     },
+    isStopping: () => isStopping,
     cut: (cutNow) => void (isCut = cutNow),
     failNext: (fault, calls) => void (faults = Array.from({ length: calls }, () => fault)),
     heal() {

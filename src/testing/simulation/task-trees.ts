@@ -1,6 +1,7 @@
 /**
  * The scenario that the library tests itself with: trees of tasks that are quick, slow, fail, hang, ignore their signal,
- * spawn when they are stopped, ask, read and report, under limits, keys, retries and deadlines, some of which may run again.
+ * spawn when they are stopped, ask, read, report, go on reporting when they have failed and say much, under limits, keys, retries, budgets and
+ * deadlines, some of which may run again.
  */
 import type { CallOptions } from '../../ports/task-handle.ts'
 import type { AnyToolDefinition, TaskContext, ToolDefinition, ToolPolicy } from '../../ports/tool.ts'
@@ -17,6 +18,8 @@ const KINDS = {
   asking: 2.5,
   reading: 2,
   reporting: 2,
+  late: 1,
+  wordy: 1,
 } as const
 
 /** What tasks of the scenario do, the simplest first. */
@@ -37,6 +40,7 @@ const POLICIES: Readonly<Record<string, ToolPolicy>> = {
   strict: { onChildFailure: 'fail' },
 }
 const MAX_DEPTH = 3
+const LATE_REPORTS = 5
 
 /** A scenario of arbitrary trees, within small limits. */
 export function taskTrees(): Scenario {
@@ -119,6 +123,9 @@ function drawOptions(random: Random, depth: number): CallOptions {
   if (random.chance(0.15)) options.timeoutMs = 100 + random.below(3_000)
   if (random.chance(0.1)) options.attemptTimeoutMs = 50 + random.below(1_000)
   if (random.chance(0.08)) options.priority = random.below(5) - 2
+  if (random.chance(0.08)) {
+    options.budget = { tokens: 50 + random.below(800), spawns: random.below(4), reserve: random.pick([0, 0.2]) }
+  }
   if (random.chance(0.3)) options.deliverTo = `mail:box-${random.below(3)}`
   if (depth > 1 && random.chance(0.4)) options.onParentEnd = random.pick(['wait', 'cancel', 'detach'])
   return options
@@ -140,6 +147,13 @@ function toolsOf(process: SimulatedProcess): readonly AnyToolDefinition[] {
     const tool = byName.get(name)
     if (tool === undefined) throw new Error(`there is no tool ${name}`)
     return tool
+  }
+
+  const talkOn = async (ms: number, ctx: TaskContext): Promise<void> => {
+    for (let times = 1; times <= LATE_REPORTS; times += 1) {
+      await process.sleep(ms / LATE_REPORTS)
+      ctx.output(`still here, ${times}`)
+    }
   }
 
   const live = async (input: BranchInput, ctx: TaskContext): Promise<string> => {
@@ -178,6 +192,13 @@ function toolsOf(process: SimulatedProcess): readonly AnyToolDefinition[] {
         ctx.emit('step', { ms })
         ctx.usage({ tokens: ms })
         return 'reported'
+      case 'late':
+        if (ctx.attempt > 1) return 'the second time'
+        // Nobody awaits it, and nobody may hear of it once the attempt has failed.
+        void talkOn(ms, ctx)
+        throw new Error(`attempt ${ctx.attempt} of ${ctx.taskId}`)
+      case 'wordy':
+        return `${ctx.taskId} has much to say. `.repeat(20 + (ms % 40))
     }
   }
 

@@ -37,6 +37,8 @@ const WAIT_MS = 4_000
 const HEAL_STEP_MS = 2_500
 /** After its end a task may still owe a delivery, and a process that is gone is noticed a lease later. */
 const LAST_MS = 45_000
+/** How many calls are made of one process at the same time at most, where no limit says how many may run. */
+const MAX_TRIED = 8
 
 /** `note` is told each fact when it is one. */
 export function createWorld(scenario: Scenario, plan: SimulationPlan, note: (fact: HistoryFact) => void): World {
@@ -55,7 +57,11 @@ export function createWorld(scenario: Scenario, plan: SimulationPlan, note: (fac
     const fault = channelFaults.shift()
     const isAccepted = fault !== 'reject'
     const body = `${message.text} (${message.part}/${message.parts})`
-    note({ type: 'sent', deliveryId: message.id, target: `${target.channel}:${target.id}`, body, isAccepted })
+    const { deliveryId, part, parts } = message
+    const place = { target: `${target.channel}:${target.id}`, ...(parts === 1 ? {} : { part, parts }) }
+    const outbox = store.readOutbox(message.taskId) as Awaited<ReturnType<typeof store.readOutbox>>
+    const isKept = outbox.some((entry) => entry.deliveryId === deliveryId)
+    note({ type: 'sent', deliveryId, ...place, body, isAccepted, isKept })
     if (fault === 'reject') throw new Error('the channel refuses')
     // It is taken, and nobody hears of it.
     if (fault === 'hang') await new Promise<never>(() => undefined)
@@ -272,6 +278,26 @@ export function createWorld(scenario: Scenario, plan: SimulationPlan, note: (fac
       0,
     )
 
+  /** Makes as many calls at the same time as may run, and sees whether all begin. Awaited inline they leave no trace. */
+  const tryAll = async (node: NodeProcess, owner: Owner): Promise<void> => {
+    const { maxRunning = 1, maxRunningPerOwner = maxRunning } = scenario.settings?.limits ?? {}
+    const calls = Math.min(maxRunning, maxRunningPerOwner, MAX_TRIED)
+    let begun = 0
+    let end = (): void => undefined
+    const ended = new Promise<void>((resolve) => (end = resolve))
+    for (let call = 0; call < calls; call += 1) {
+      const wait = async (): Promise<void> => {
+        begun += 1
+        await ended
+      }
+      node.ask(() => node.session(owner).run(wait, undefined, { inlineMs: Infinity }))
+    }
+    await settle()
+    note({ type: 'tried', process: node.name, owner, calls, begun })
+    end()
+    await settle()
+  }
+
   const restartDead = (): void => {
     for (const [index, node] of nodes.entries()) if (node.clock.state() === 'dead') nodes[index] = start(index)
   }
@@ -307,6 +333,14 @@ export function createWorld(scenario: Scenario, plan: SimulationPlan, note: (fac
       }
       const { records } = await store.list({ status: LIVE_STATUSES, limit: FEED_PAGE })
       for (const { taskId, status } of records) note({ type: 'stuck', taskId, status })
+      if (records.length > 0) return
+      // One that was taken for dead sees by now what has become of its tasks.
+      await pass(HEAL_STEP_MS)
+      for (const node of nodes) {
+        if (node.clock.state() !== 'running' || node.isStopping()) continue
+        await tryAll(node, 'ann')
+        await tryAll(node, 'bob')
+      }
     },
     async sumUp() {
       await replaceAll()

@@ -34,6 +34,39 @@ describe('dead letters of deliveries', () => {
     expect(second.next).toBeUndefined()
     expect(await bob.deadDeliveries.list()).toEqual({ deliveries: [] })
     expect((await tasks.operator.deadDeliveries.list()).deliveries).toHaveLength(3)
+    // A page of one has a next one, and a full one that is the last has none.
+    expect((await ann.deadDeliveries.list({ limit: 1 })).next).toBe(ids[0])
+    expect(await ann.deadDeliveries.list({ limit: 3 })).not.toHaveProperty('next')
+  })
+
+  test('are sent again by the host, whose ever they are; unknown ones it does not find either', async () => {
+    const { tasks, bury, chat, settle } = setupDead()
+    const dead = await bury()
+    const { deadDeliveries } = tasks.operator
+    await deadDeliveries.replay(dead)
+    await settle()
+    expect(chat.arrived.map(({ message }) => message.id)).toEqual([dead.deliveryId])
+    for (const ref of [dead, { taskId: dead.taskId, deliveryId: 'x' }]) {
+      await expect(deadDeliveries.replay(ref)).rejects.toMatchObject({
+        code: 'delivery_not_found',
+        message: 'There is no such dead letter.',
+      })
+    }
+  })
+
+  test('are asked for with options that are refused by name', async () => {
+    const { ann, bury } = setupDead()
+    const dead = await bury()
+    const { deadDeliveries } = ann
+    for (const [asked, told] of [
+      [() => deadDeliveries.list({ page: 1 } as never), 'options has no option "page"'],
+      [() => deadDeliveries.list({ limit: 0 }), 'limit must'],
+      [() => deadDeliveries.list({ after: 5 as never }), 'after must'],
+      [() => deadDeliveries.replay(dead, { anew: true } as never), 'options has no option "anew"'],
+      [() => deadDeliveries.replay(dead, { asNew: 'yes' as never }), 'asNew must'],
+    ] as const) {
+      await expect(asked()).rejects.toThrow(told)
+    }
   })
 
   test('are sent again with the id they had, and the log says by whom', async () => {

@@ -68,6 +68,28 @@ test('what a process sends that was taken over meanwhile is not told as delivere
   expect(new Set([...chats.a.sent, ...chats.b.sent].map(({ message }) => message.id)).size).toBe(1)
 })
 
+test('what a process sends under a name that it has lost is sent by another one when it dies', async () => {
+  const nodes = setupNodes()
+  const chats = setupChat(nodes)
+  const a = await nodes.start({ channels: { chat: chats.a.channel } })
+  chats.a.script('1', 'hang')
+  const { taskId } = await a.ann.spawn(() => 1, undefined, { deliverTo: 'chat:1' })
+  await nodes.settle()
+  a.cut()
+  await nodes.advance(2 * LEASE_MS)
+  // Somebody who is gone by now has seen that its lease is over.
+  await nodes.store.cluster?.sweep({ now: nodes.clock.now() })
+  a.mend()
+  // It goes by another name now, and has found the old one dead.
+  await nodes.advance(6 * LEASE_MS)
+  a.kill()
+  const b = await nodes.start({ channels: { chat: chats.b.channel } })
+  await nodes.advance(5 * LEASE_MS)
+  expect(chats.a.sent).toHaveLength(1)
+  expect(chats.b.arrived.map(({ message }) => message)).toEqual([chats.a.sent[0]?.message])
+  expect(await b.ann.deliveries(taskId)).toMatchObject([{ state: 'delivered' }])
+})
+
 describe('a placeholder whose process is lost', () => {
   function setupPlaceholders() {
     const cleared: string[] = []
