@@ -36,7 +36,7 @@ local position = tonumber(counters[1] or 0)
 local place = tonumber(counters[2] or 0)
 local finishedBytes = tonumber(counters[3] or 0)
 local written, told = false, false
-local at
+local args, match, at, size = ARGV, string.match
 
 -- What is written at the end: the score of each member of an index, or false where it has to go; changes of counts; tombstones.
 local indexes, counts, ended, ownerLast, alive = {}, {}, {}, {}, {}
@@ -124,7 +124,8 @@ local function trim(id, owner, from, to)
 end
 
 local function apply(id, owner, commitId, expectVersion, expectEpoch, version, epoch, status, node, endedAt, bytes,
-  trimTo, marks, eventCount, outboxCount, claimCount, attachmentCount, fieldCount, indexCount)
+  trimTo, marks, eventCount, outboxCount, claimCount, attachmentCount, fieldCount, indexCount, argumentCount)
+  size = argumentCount
   local task = TASK .. id
   local known = {}
   if expectVersion ~= '0' or call('EXISTS', task) == 1 then
@@ -138,7 +139,7 @@ local function apply(id, owner, commitId, expectVersion, expectEpoch, version, e
   local wasFinal, isFinal = FINAL[known[4]], FINAL[status]
   if node ~= '' and not wasFinal and not isAlive(node) then return {'stale'} end
 
-  local json = ARGV[at + 1]
+  local json = args[at + 1]
   local eventsAt = at + (isFinal and 3 or 2)
   local outboxAt = eventsAt + eventCount
   local claimsAt = outboxAt + outboxCount * 5
@@ -146,7 +147,7 @@ local function apply(id, owner, commitId, expectVersion, expectEpoch, version, e
   local fieldsAt = attachmentsAt + attachmentCount * 2
   local indexesAt = fieldsAt + fieldCount * 2
   for n = claimsAt, attachmentsAt - 1 do
-    local holder = holderOf(ARGV[n])
+    local holder = holderOf(args[n])
     if holder and holder ~= id then return {'claimed', n - claimsAt + 1, holder} end
   end
 
@@ -163,16 +164,19 @@ local function apply(id, owner, commitId, expectVersion, expectEpoch, version, e
     myPlace = place + 1
     call('HSET', task, 'json', json, 'version', version, 'epoch', epoch, 'commit', commitId, 'status', status, 'node', node,
       'ownerPosition', ofOwner, 'position', ofAll, 'has', has, 'place', myPlace, 'owner', owner,
-      unpack(ARGV, fieldsAt, indexesAt - 1))
+      unpack(args, fieldsAt, indexesAt - 1))
     place = myPlace
     index('tasks', id, place)
     index('tasksOf:' .. owner, id, place)
-    for n = indexesAt, indexesAt + indexCount - 1 do index(ARGV[n], id, place) end
+    for n = indexesAt, indexesAt + indexCount - 1 do index(args[n], id, place) end
     count(owner, status, 1)
     if not isFinal then index('liveOf:' .. owner, id, place) end
   else
-    call('HSET', task, 'json', json, 'version', version, 'epoch', epoch, 'commit', commitId, 'status', status, 'node', node,
-      'ownerPosition', ofOwner, 'position', ofAll, 'has', has)
+    call('HSET', task, 'json', json, 'version', version, 'commit', commitId, 'status', status, 'ownerPosition', ofOwner,
+      'position', ofAll)
+    if epoch ~= known[2] or node ~= known[5] or has ~= known[10] then
+      call('HSET', task, 'epoch', epoch, 'node', node, 'has', has)
+    end
     if known[4] ~= status then
       count(owner, known[4], -1)
       count(owner, status, 1)
@@ -188,15 +192,15 @@ local function apply(id, owner, commitId, expectVersion, expectEpoch, version, e
   if claimCount ~= '0' then takeClaims(id, claimsAt, attachmentsAt - 1) end
   if isFinal and not wasFinal then
     if not isNew then index('liveOf:' .. owner, id, false) end
-    ended[id] = ARGV[at + 2]
+    ended[id] = args[at + 2]
     if string.find(has, 'c') then freeClaims(id) end
   end
 
   local log, added, first, n = EVENTS .. id, 0, string.match(marks, '^%d*'), eventsAt
   for seq, fresh in string.gmatch(marks, '(%d+)(%a*),') do
     local done
-    if fresh == '' then done = safely('XADD', log, seq .. '-0', 'e', ARGV[n], 'o', ofOwner, 'g', ofAll, 's', first)
-    else done = safely('XADD', log, seq .. '-0', 'e', ARGV[n], 'o', ofOwner, 'g', ofAll, 's', first, 'f', fresh) end
+    if fresh == '' then done = safely('XADD', log, seq .. '-0', 'e', args[n], 'o', ofOwner, 'g', ofAll, 's', first)
+    else done = safely('XADD', log, seq .. '-0', 'e', args[n], 'o', ofOwner, 'g', ofAll, 's', first, 'f', fresh) end
     -- A number that is there already is not written twice.
     if type(done) ~= 'table' or not done.err then added = added + 1 end
     n = n + 1
@@ -218,18 +222,18 @@ local function apply(id, owner, commitId, expectVersion, expectEpoch, version, e
   local owes = owed
   if outboxCount ~= '0' then
     for n = outboxAt, claimsAt - 5, 5 do
-      local added = keepDelivery(id, owner, ARGV[n], nil, '1', ARGV[n + 1], tonumber(ARGV[n + 2]), ARGV[n + 3], ARGV[n + 4],
+      local added = keepDelivery(id, owner, args[n], nil, '1', args[n + 1], tonumber(args[n + 2]), args[n + 3], args[n + 4],
         lastOf(owner), position)
       if added > 0 then
         ownerLast[owner] = lastOf(owner) + added
         position = position + added
         told = true
       end
-      if ARGV[n + 1] == 'pending' then owes = owes + 1 end
+      if args[n + 1] == 'pending' then owes = owes + 1 end
     end
     call('HSET', task, 'owed', owes)
   end
-  for n = attachmentsAt, fieldsAt - 2, 2 do call('HSET', task, 'attached:' .. ARGV[n], ARGV[n + 1]) end
+  for n = attachmentsAt, fieldsAt - 2, 2 do call('HSET', task, 'attached:' .. args[n], args[n + 1]) end
   if isFinal and owes == 0 then
     if not wasFinal then
       index('finished', id, endedAt)
@@ -250,9 +254,8 @@ end
 
 local replies = {}
 at = 7
-for n = 1, tonumber(ARGV[6]) do
-  local head = {string.match(ARGV[at], HEAD)}
-  local ok, reply = pcall(apply, unpack(head, 1, 19))
+for n = 1, tonumber(args[6]) do
+  local ok, reply = pcall(apply, match(args[at], HEAD))
   if not ok then
     local message = type(reply) == 'table' and reply.err or tostring(reply)
     -- A server that takes no writes says so for the whole group, as long as nothing of it is written.
@@ -260,7 +263,7 @@ for n = 1, tonumber(ARGV[6]) do
     reply = {'failed', message}
   end
   replies[n] = reply
-  at = at + head[20]
+  at = at + size
 end
 
 if written then
