@@ -77,7 +77,8 @@ export function groupWrites<Change, Reply>(
     try {
       const replies = await write(group.map(({ change }) => change))
       if (replies.length !== group.length) throw new Error('the store has not answered each commit of a group')
-      for (let index = 0; index < group.length; index += 1) settle(group[index] as Waiting<Change, Reply>, replies[index])
+      for (let index = 0; index < group.length; index += 1)
+        settle(group[index] as Waiting<Change, Reply>, replies[index])
     } catch (error) {
       for (const { reject } of group) reject(error)
     } finally {

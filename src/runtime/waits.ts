@@ -210,8 +210,7 @@ export function createWaits(parts: WaitParts & { readonly turns: Turns }): Waits
 
   return {
     enter,
-    whenEnded: (taskIds, count, wait) =>
-      new Promise((resolve, reject) => begin(taskIds, count, wait, resolve, reject)),
+    whenEnded: (taskIds, count, wait) => new Promise((resolve, reject) => begin(taskIds, count, wait, resolve, reject)),
     whenOneEnded: (taskId, wait) =>
       new Promise((resolve, reject) => begin([taskId], 1, wait, ([end]) => resolve(end as EndOfTask), reject)),
   }

@@ -38,7 +38,8 @@ export function createOpenedStore(parts: {
   readonly onOpen: () => void
 }): OpenedStore {
   const { store: inner, clock, deadlines, prepare } = parts
-  if (prepare === undefined) return { store: inner, unlimited: inner, open: () => Promise.resolve(), isOpen: () => true }
+  if (prepare === undefined)
+    return { store: inner, unlimited: inner, open: () => Promise.resolve(), isOpen: () => true }
   let isOpen = false
   let opening: Promise<void> | undefined
   let failedAtMs = -Infinity
