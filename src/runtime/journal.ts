@@ -30,7 +30,7 @@ import { toDeliveryEvent, type OutboxEntry } from '../ports/delivery.ts'
 import type { Attachment, Claim, Commit, CommitReply, FeedEntry } from '../ports/task-store.ts'
 import type { Settings } from '../options.ts'
 import type { Counters } from './counters.ts'
-import { attemptOf, epochOf, reportedOf, type LiveTask, type OnClaim, type TaskLog } from './live-task.ts'
+import { attemptOf, epochOf, parentOf, reportedOf, type LiveTask, type OnClaim, type TaskLog } from './live-task.ts'
 import { toStoredRecord } from './stored-record.ts'
 import type { PendingCommit, StoreWriter } from './store-writer.ts'
 
@@ -398,6 +398,9 @@ export function createJournal(parts: {
     admit(task, claims, onClaim, onAnswer, onLate) {
       const log = openLog(task, [number(task, 'task.queued', queuedData(task))], claims)
       log.onClaim = onClaim
+      // The start of the code that calls comes before.
+      const parent = parentOf(task)
+      if (parent?.log?.isStarting === true) flush(parent, parent.log)
       flush(task, log)
       let isAnswered = false
       const answer = (isSaved: boolean): void => {
