@@ -42,12 +42,12 @@ export function groupCommits(
   return groupWrites(write, options)
 }
 
-/** The same for changes of any kind. */
+/** The same for changes of any kind. One that could not be written alone has an error for its reply. */
 export function groupWrites<Change, Reply>(
-  write: (changes: readonly Change[]) => Promise<readonly Reply[]>,
+  write: (changes: readonly Change[]) => Promise<readonly (Reply | Error)[]>,
   { maxCommits = 100, maxOnTheWay = 1 }: CommitGroupsOptions,
 ): (change: Change) => Promise<Reply> {
-  let waiting: Waiting<Change, Reply>[] = []
+  const waiting: Waiting<Change, Reply>[] = []
   let onTheWay = 0
   let isPlanned = false
 
@@ -62,18 +62,23 @@ export function groupWrites<Change, Reply>(
 
   const sendGroups = (): void => {
     while (waiting.length > 0 && onTheWay < maxOnTheWay) {
-      const group = waiting.slice(0, maxCommits)
-      waiting = waiting.slice(maxCommits)
+      const group = waiting.splice(0, maxCommits)
       onTheWay += 1
       void send(group)
     }
+  }
+
+  const settle = ({ resolve, reject }: Waiting<Change, Reply>, reply: Reply | Error | undefined): void => {
+    if (reply instanceof Error) reject(reply)
+    else resolve(reply as Reply)
   }
 
   const send = async (group: readonly Waiting<Change, Reply>[]): Promise<void> => {
     try {
       const replies = await write(group.map(({ change }) => change))
       if (replies.length !== group.length) throw new Error('the store has not answered each commit of a group')
-      for (const [index, { resolve }] of group.entries()) resolve(replies[index] as Reply)
+      for (let index = 0; index < group.length; index += 1)
+        settle(group[index] as Waiting<Change, Reply>, replies[index])
     } catch (error) {
       for (const { reject } of group) reject(error)
     } finally {

@@ -128,10 +128,13 @@ export function createSession(
   const viewEnd = ({ record, isSaved }: EndOfTask): TaskRecord =>
     toTaskRecord(record, isSaved ? store.durability : 'memory')
 
-  const endOf = async (taskId: string, options: unknown): Promise<EndOfTask> => {
-    const [end] = await whenEnded([taskId], 'all', options)
-    if (end === undefined) throw new TaskNotFoundError()
-    return end
+  /** The most usual wait: on the way to a task that lives here nothing is awaited. */
+  const endOf = (taskId: string, options: unknown): Promise<EndOfTask> => {
+    const wait = { ...checkWaitOptions(options, defaults.settings.waitMs), waiter: runningTask() }
+    const live = findLive(taskId)
+    if (live === undefined) return requireStored(taskId).then(() => runtime.waits.whenOneEnded(taskId, wait))
+    runtime.promote(live)
+    return runtime.waits.whenOneEnded(taskId, wait)
   }
 
   const actorOf = (from: LiveTask | undefined): string => (from?.spec.owner === owner ? from.taskId : owner)

@@ -217,7 +217,7 @@ export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskS
   const deadlines = createDeadlines(clock, reportError)
   const context = lineage === 'ambient' ? ambient : explicit
   const hasToOpen = given.open !== undefined || given.cluster !== undefined || given.durability !== 'memory'
-  const { store, open, isOpen } = createOpenedStore({
+  const { store, unlimited, open, isOpen } = createOpenedStore({
     store: given,
     clock,
     deadlines,
@@ -238,6 +238,7 @@ export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskS
   })
   const runtime = createTaskRuntime({
     store,
+    unlimited,
     clock,
     deadlines,
     createId,

@@ -64,26 +64,46 @@ export function createHub(parts: {
   /** Listeners of any kind: while there are none, a fact costs one comparison. */
   let listening = 0
 
-  /** Adds a guarded listener and gives its undo, which may be called at any time and more than once. */
-  const add = (emitter: EventEmitter, key: string, listener: (...args: never[]) => void): (() => void) => {
-    let isListening = true
-    const guarded = (...args: unknown[]): void => {
-      if (!isListening) return
-      try {
-        listener(...(args as never[]))
-      } catch (error) {
-        parts.reportError(error)
-      }
+  const tell = (member: Member, args: unknown[]): void => {
+    if (!member.isListening) return
+    try {
+      member.listener(...(args as never[]))
+    } catch (error) {
+      parts.reportError(error)
     }
+  }
+
+  /** What the emitter has for the key. */
+  const audienceOf = (emitter: EventEmitter, key: string): Audience => {
+    const [known] = emitter.listeners(key) as Audience[]
+    if (known !== undefined) return known
+    const audience: Audience = (...args) => {
+      const { members } = audience
+      if (members instanceof Member) return tell(members, args)
+      // A copy: who comes while a fact is told hears of the next one.
+      for (const member of Array.from(members)) tell(member, args)
+    }
+    audience.members = NOBODY
+    emitter.on(key, audience)
+    return audience
+  }
+
+  /** Adds a listener and gives its undo, which may be called at any time and more than once. */
+  const add = (emitter: EventEmitter, key: string, listener: (...args: never[]) => void): (() => void) => {
     const audience = audienceOf(emitter, key)
-    audience.members.add(guarded)
+    const member = new Member(listener)
+    const { members } = audience
+    if (members === NOBODY) audience.members = member
+    else if (members instanceof Member) audience.members = new Set([members, member])
+    else (members as Set<Member>).add(member)
     listening += 1
     return () => {
-      if (!isListening) return
-      isListening = false
+      if (!member.isListening) return
+      member.isListening = false
       listening -= 1
-      audience.members.delete(guarded)
-      if (audience.members.size === 0) emitter.off(key, audience)
+      const { members: left } = audience
+      if (left !== member) (left as Set<Member>).delete(member)
+      if (left === member || (left as Set<Member>).size === 0) emitter.off(key, audience)
     }
   }
 
@@ -155,22 +175,21 @@ export function createHub(parts: {
   }
 }
 
-type Listener = (...args: unknown[]) => void
+/** A class, because each wait has one. */
+class Member {
+  readonly listener: (...args: never[]) => void
+  isListening = true
 
-/** What an emitter has for a key: one listener that tells many. To take one of many away itself, it copies all others. */
-interface Audience extends Listener {
-  readonly members: Set<Listener>
+  constructor(listener: (...args: never[]) => void) {
+    this.listener = listener
+  }
 }
 
-function audienceOf(emitter: EventEmitter, key: string): Audience {
-  const [known] = emitter.listeners(key) as Audience[]
-  if (known !== undefined) return known
-  const members = new Set<Listener>()
-  const tell: Listener = (...args) => {
-    // A copy: who comes while a fact is told hears of the next one.
-    for (const member of Array.from(members)) member(...args)
-  }
-  const audience = Object.assign(tell, { members })
-  emitter.on(key, audience)
-  return audience
+const NOBODY: ReadonlySet<Member> = new Set()
+
+/** What an emitter has for a key: one listener that tells many. To take one of many away itself, it copies all others. */
+interface Audience {
+  (...args: unknown[]): void
+  /** Mostly one: a set is made for the second. */
+  members: Member | ReadonlySet<Member>
 }

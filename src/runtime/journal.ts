@@ -30,7 +30,7 @@ import { toDeliveryEvent, type OutboxEntry } from '../ports/delivery.ts'
 import type { Attachment, Claim, Commit, CommitReply, FeedEntry } from '../ports/task-store.ts'
 import type { Settings } from '../options.ts'
 import type { Counters } from './counters.ts'
-import { attemptOf, epochOf, reportedOf, type LiveTask, type OnClaim, type TaskLog } from './live-task.ts'
+import { attemptOf, epochOf, parentOf, reportedOf, type LiveTask, type OnClaim, type TaskLog } from './live-task.ts'
 import { toStoredRecord } from './stored-record.ts'
 import type { PendingCommit, StoreWriter } from './store-writer.ts'
 
@@ -71,6 +71,11 @@ export interface Journal {
   append<Type extends TaskEventType>(task: LiveTask, type: Type, data: TaskEventData[Type], chars?: number): void
   /** As `append`, but written a turn later at the earliest need: the end that mostly follows is in the same commit. */
   appendSoon<Type extends TaskEventType>(task: LiveTask, type: Type, data: TaskEventData[Type]): void
+  /**
+   * As `append`, but in the same commit as the end of code that has nothing to wait for. Where the store answers at once it is
+   * written at once.
+   */
+  appendStart(task: LiveTask, data: TaskEventData['task.started']): void
   /** As `append`, for the event of the end: deliveries are requested in the same commit. */
   appendFinal<Type extends TaskEventType>(
     task: LiveTask,
@@ -243,8 +248,9 @@ export function createJournal(parts: {
       counters.refusedCommits += 1
     }
     settleWaiting(log)
-    if (log.refusal === undefined) flush(task, log)
-    else for (const waiting of log.waiting.splice(0)) giveUp(waiting)
+    if (log.refusal === undefined) {
+      if (!log.isStarting) flush(task, log)
+    } else for (const waiting of log.waiting.splice(0)) giveUp(waiting)
     if (log.holds.length > 0 && !isOwing(log)) {
       const { holds } = log
       log.holds = NONE
@@ -283,6 +289,7 @@ export function createJournal(parts: {
       node: parts.nodeId(),
       version: 0,
       isInFlight: false,
+      isStarting: false,
       refusal: undefined,
       pending,
       outbox: NONE,
@@ -365,10 +372,35 @@ export function createJournal(parts: {
     if (toFlush.length === 1) clock.soon(flushAll)
   }
 
+  let starts: LiveTask[] = []
+
+  const flushStarts = (): void => {
+    const started = starts
+    starts = []
+    for (const task of started) {
+      if (task.log === undefined) continue
+      task.log.isStarting = false
+      flush(task, task.log)
+    }
+  }
+
+  // Code that awaits nothing has ended after one microtask, and whoever gets the ticket goes on after more than two.
+  const appendStart: Journal['appendStart'] = (task, data) => {
+    if (!writer.answersLate()) return append(task, 'task.started', data)
+    const log = note(task, 'task.started', data)
+    if (log === undefined) return
+    log.isStarting = true
+    starts.push(task)
+    if (starts.length === 1) queueMicrotask(() => queueMicrotask(flushStarts))
+  }
+
   return {
     admit(task, claims, onClaim, onAnswer, onLate) {
       const log = openLog(task, [number(task, 'task.queued', queuedData(task))], claims)
       log.onClaim = onClaim
+      // The start of the code that calls comes before.
+      const parent = parentOf(task)
+      if (parent?.log?.isStarting === true) flush(parent, parent.log)
       flush(task, log)
       let isAnswered = false
       const answer = (isSaved: boolean): void => {
@@ -427,6 +459,7 @@ export function createJournal(parts: {
 
     append,
     appendSoon,
+    appendStart,
 
     appendFinal(task, type, data, outbox) {
       const { log } = task

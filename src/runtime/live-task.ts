@@ -216,6 +216,8 @@ export interface TaskLog {
   readonly node: string | undefined
   version: number
   isInFlight: boolean
+  /** The start is pending, for a moment: an end that comes now goes with it. */
+  isStarting: boolean
   /** What the next commit will hold; absent rather than empty. */
   pending: StoredEvent[] | undefined
   outbox: readonly OutboxEntry[]

@@ -50,6 +50,19 @@ interface Sent {
   bytes: number
 }
 
+/** One commit on its way. A class, because each commit makes one: it has one moment at a time, and no closures of its own. */
+class Attempt {
+  readonly sent: Sent
+  readonly isCatchingUp: boolean
+  isOver = false
+  moment: Moment | undefined
+
+  constructor(sent: Sent, isCatchingUp: boolean) {
+    this.sent = sent
+    this.isCatchingUp = isCatchingUp
+  }
+}
+
 export interface StoreWriter {
   write(pending: PendingCommit): void
   isPaused(): boolean
@@ -57,10 +70,12 @@ export interface StoreWriter {
   isFull(): boolean
   /** Commits that have no answer yet. */
   unansweredCount(): number
+  /** Whether the store lets commits wait for their answers, so that one commit is better than two. */
+  answersLate(): boolean
 }
 
 export function createStoreWriter(parts: {
-  readonly store: TaskStore
+  readonly store: Pick<TaskStore, 'commit'>
   readonly deadlines: Deadlines
   readonly logger: Logger
   readonly counters: Counters
@@ -79,6 +94,7 @@ export function createStoreWriter(parts: {
   let unsavedBytes = 0
   let written = 0
   let answered = 0
+  let answersLate = false
   /** Taken from the line while the writer was paused, to see whether the store takes this one. */
   let another: Sent | undefined
   /** Those that failed, with the moments of their next attempts. */
@@ -140,7 +156,7 @@ export function createStoreWriter(parts: {
   const catchUp = (): void => {
     const next = take(CATCH_UP_WINDOW - catchingUp)
     catchingUp += next.length
-    for (const sent of next) attempt(sent, () => void (catchingUp -= 1))
+    for (const sent of next) attempt(sent, true)
     if (line.length === 0 && catchingUp === 0 && state === 'catchingUp') state = 'writing'
   }
 
@@ -174,43 +190,51 @@ export function createStoreWriter(parts: {
     attempt(sent)
   }
 
-  const attempt = (sent: Sent, done = (): void => undefined): void => {
-    if (sent.isAnswered) return done()
+  const attempt = (sent: Sent, isCatchingUp = false): void => {
+    const tried = new Attempt(sent, isCatchingUp)
+    if (sent.isAnswered) return void end(tried)
     let answer: Awaitable<CommitReply>
     try {
       answer = store.commit(sent.pending.commit)
     } catch (error) {
-      done()
+      end(tried)
       return retryLater(sent, error)
     }
     if (!(answer instanceof Promise)) {
-      done()
+      end(tried)
       return succeed(sent, answer)
     }
-    let isOver = false
-    const patience = deadlines.after(parts.commitWaitMs, pause, undefined)
-    const end = (): boolean => {
-      if (isOver) return false
-      isOver = true
-      patience.disarm()
-      limit.disarm()
-      done()
-      return true
-    }
-    const limit = deadlines.after(
-      Math.max(ATTEMPT_LIMIT_MS, parts.commitWaitMs),
-      () => end() && retryLater(sent, new Error(`the store did not answer within ${ATTEMPT_LIMIT_MS} ms`)),
-      undefined,
-    )
+    answersLate = true
+    tried.moment = deadlines.after(parts.commitWaitMs, loseHope, tried)
     answer.then(
       (reply) => {
-        end()
+        end(tried)
         succeed(sent, reply)
       },
       (error: unknown) => {
-        if (end()) retryLater(sent, error)
+        if (end(tried)) retryLater(sent, error)
       },
     )
+  }
+
+  /** Whether this was what ended the attempt. */
+  const end = (tried: Attempt): boolean => {
+    if (tried.isOver) return false
+    tried.isOver = true
+    tried.moment?.disarm()
+    if (tried.isCatchingUp) catchingUp -= 1
+    return true
+  }
+
+  const limitMs = Math.max(ATTEMPT_LIMIT_MS, parts.commitWaitMs)
+
+  const loseHope = (tried: Attempt): void => {
+    pause()
+    tried.moment = deadlines.after(limitMs - parts.commitWaitMs, giveUp, tried)
+  }
+
+  const giveUp = (tried: Attempt): void => {
+    if (end(tried)) retryLater(tried.sent, new Error(`the store did not answer within ${limitMs} ms`))
   }
 
   return {
@@ -233,6 +257,7 @@ export function createStoreWriter(parts: {
     isPaused: () => state === 'paused',
     isFull: () => unsavedBytes > parts.maxUnsavedBytes,
     unansweredCount: () => unanswered,
+    answersLate: () => answersLate,
   }
 }
 

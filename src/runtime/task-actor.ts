@@ -426,7 +426,7 @@ export function createTaskActors(parts: {
     attempts.begin(task)
     send(task, 'work.started')
     task.startedAt ??= clock.now()
-    journal.append(task, 'task.started', task.attempts === undefined ? FIRST_ATTEMPT : { attempt: attemptOf(task) })
+    journal.appendStart(task, task.attempts === undefined ? FIRST_ATTEMPT : { attempt: attemptOf(task) })
     // A subscriber may have stopped it on hearing of its start.
     if (isStopping(task)) {
       task.ownCodeEnded = true

@@ -93,6 +93,8 @@ export interface TaskRuntime {
 
 export interface RuntimeParts {
   readonly store: TaskStore
+  /** For the writer, which has a limit of its own. */
+  readonly unlimited: Pick<TaskStore, 'commit'>
   readonly clock: Clock
   readonly deadlines: Deadlines
   readonly createId: IdSource
@@ -119,6 +121,7 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
   const writer = createStoreWriter({
     ...parts,
     ...settings,
+    store: parts.unlimited,
     onPause: () => hub.pause(),
   })
   const journal = createJournal({

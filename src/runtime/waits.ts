@@ -33,6 +33,8 @@ export interface Waits {
    * @throws `wait_timeout`, `wait_cycle`, `task_not_found`, or the reason of the signal
    */
   whenEnded(taskIds: readonly string[], count: number, wait: Wait): Promise<EndOfTask[]>
+  /** The end of one task, likewise. */
+  whenOneEnded(taskId: string, wait: Wait): Promise<EndOfTask>
 }
 
 export interface EndOfTask {
@@ -42,15 +44,133 @@ export interface EndOfTask {
   readonly isSaved: boolean
 }
 
-export function createWaits(parts: {
+interface WaitParts {
   readonly store: TaskStore
   readonly hub: Hub
   readonly news: News
   readonly deadlines: Deadlines
   readonly live: ReadonlyMap<string, LiveTask>
-  readonly turns: Turns
-}): Waits {
-  const { store, hub, news, deadlines, live, turns } = parts
+}
+
+/** One wait that goes on. A class, because a host may have very many: each holds what it needs, and no closure it can do without. */
+class EndWait {
+  readonly parts: WaitParts
+  readonly taskIds: readonly string[]
+  readonly count: number
+  readonly waitMs: number
+  readonly onEnds: (ends: EndOfTask[]) => void
+  readonly onError: (error: Error) => void
+  /** Undone when it is over. */
+  readonly undo: (() => void)[] = []
+  /** Of those that have ended, while others have not. */
+  ended: Map<string, EndOfTask> | undefined
+  patience: Moment | undefined
+  isOver = false
+
+  constructor(
+    parts: WaitParts,
+    taskIds: readonly string[],
+    count: number,
+    { waitMs, signal }: Wait,
+    onEnds: (ends: EndOfTask[]) => void,
+    onError: (error: Error) => void,
+  ) {
+    this.parts = parts
+    this.taskIds = taskIds
+    this.count = count
+    this.waitMs = waitMs
+    this.onEnds = onEnds
+    this.onError = onError
+    const { hub, news, deadlines, live } = parts
+    const take = (record: StoredRecord, isSaved: boolean): void => this.take(record, isSaved)
+    for (const taskId of taskIds) this.undo.push(hub.onEnd(taskId, take))
+    if (signal !== undefined) this.undo.push(onAbort(signal, (reason) => this.giveUp(reason)))
+    if (waitMs !== Infinity) this.patience = deadlines.after(waitMs, runOut, this)
+    // A live task will be heard of; the store may not have it yet.
+    for (const taskId of taskIds) {
+      const task = live.get(taskId)
+      if (task === undefined) this.look(taskId, false).catch((error: unknown) => this.giveUp(error))
+      else if (news.isNeeded) this.follow(taskId, task.spec.owner)
+    }
+  }
+
+  leave(): void {
+    this.isOver = true
+    this.patience?.disarm()
+    for (const off of this.undo) off()
+  }
+
+  giveUp(error: unknown): void {
+    if (this.isOver) return
+    this.leave()
+    this.onError(toError(error))
+  }
+
+  take(record: StoredRecord, isSaved: boolean): void {
+    if (this.isOver) return
+    const end = { record, isSaved }
+    if (this.count === 1) {
+      this.leave()
+      return this.onEnds([end])
+    }
+    const ended = (this.ended ??= new Map<string, EndOfTask>())
+    ended.set(record.taskId, end)
+    if (ended.size < this.count) return
+    this.leave()
+    this.onEnds(this.taskIds.flatMap((taskId) => ended.get(taskId) ?? []))
+  }
+
+  async look(taskId: string, isFollowed: boolean): Promise<void> {
+    const record = await this.parts.store.read(taskId)
+    if (record === undefined) this.giveUp(new TaskNotFoundError())
+    else if (record.endedAt !== undefined) this.take(record, true)
+    else if (!isFollowed && !this.isOver) this.follow(taskId, record.owner)
+  }
+
+  /** Another process may run it, now or later. */
+  follow(taskId: string, owner: string): void {
+    const followed = new Followed(this, taskId)
+    const leave = this.parts.news.watch(owner, () => followed.lookAgain())
+    this.undo.push(() => {
+      leave()
+      followed.again?.disarm()
+    })
+  }
+}
+
+/** A task that a wait looks at again whenever its owner has news. */
+class Followed {
+  readonly wait: EndWait
+  readonly taskId: string
+  again: Moment | undefined
+
+  constructor(wait: EndWait, taskId: string) {
+    this.wait = wait
+    this.taskId = taskId
+  }
+
+  isOpen(): boolean {
+    const { isOver, ended, parts } = this.wait
+    return !isOver && !parts.live.has(this.taskId) && ended?.has(this.taskId) !== true
+  }
+
+  lookAgain(): void {
+    this.again?.disarm()
+    if (this.isOpen()) this.wait.look(this.taskId, true).catch((error: unknown) => this.lookLater(error))
+  }
+
+  /** An outage ends no wait. */
+  lookLater(error: unknown): void {
+    if (!mayPass(error)) return this.wait.giveUp(error)
+    if (this.isOpen()) this.again = this.wait.parts.deadlines.after(RECONCILE_MS, lookAgain, this)
+  }
+}
+
+const lookAgain = (followed: Followed): void => followed.lookAgain()
+const runOut = (wait: EndWait): void => wait.giveUp(new WaitTimeoutError(wait.waitMs))
+
+export function createWaits(parts: WaitParts & { readonly turns: Turns }): Waits {
+  const { live, turns } = parts
 
   const enter: Waits['enter'] = (tasks, waiter) => {
     if (waiter === undefined) return () => undefined
@@ -65,72 +185,34 @@ export function createWaits(parts: {
     }
   }
 
+  const begin = (
+    taskIds: readonly string[],
+    count: number,
+    wait: Wait,
+    onEnds: (ends: EndOfTask[]) => void,
+    onError: (error: Error) => void,
+  ): void => {
+    const { signal, waiter } = wait
+    if (signal?.aborted === true) return onError(toError(signal.reason))
+    if (waiter === undefined) return void new EndWait(parts, taskIds, count, wait, onEnds, onError)
+    const leave = enter(
+      taskIds.flatMap((taskId) => live.get(taskId) ?? []),
+      waiter,
+    )
+    const after =
+      <Answer>(answer: (given: Answer) => void) =>
+      (given: Answer): void => {
+        leave()
+        answer(given)
+      }
+    void new EndWait(parts, taskIds, count, wait, after(onEnds), after(onError))
+  }
+
   return {
     enter,
-
-    whenEnded(taskIds, count, { waitMs, signal, waiter }) {
-      if (signal?.aborted === true) return Promise.reject(toError(signal.reason))
-      const awaited = taskIds.flatMap((taskId) => live.get(taskId) ?? [])
-      return new Promise((resolve, reject) => {
-        const ended = new Map<string, EndOfTask>()
-        const isFollowed = new Set<string>()
-        const undo = [enter(awaited, waiter)]
-        let isOver = false
-
-        const leave = (): void => {
-          isOver = true
-          for (const off of undo) off()
-        }
-        const giveUp = (error: unknown): void => {
-          if (isOver) return
-          leave()
-          reject(toError(error))
-        }
-        const take = (record: StoredRecord, isSaved: boolean): void => {
-          if (isOver) return
-          ended.set(record.taskId, { record, isSaved })
-          if (ended.size < count) return
-          leave()
-          resolve(taskIds.flatMap((taskId) => ended.get(taskId) ?? []))
-        }
-        const look = async (taskId: string): Promise<void> => {
-          const record = await store.read(taskId)
-          if (record === undefined) giveUp(new TaskNotFoundError())
-          else if (record.endedAt !== undefined) take(record, true)
-          else if (!isOver && !isFollowed.has(taskId)) follow(taskId, record.owner)
-        }
-        /** Another process may run it, now or later. */
-        const follow = (taskId: string, owner: string): void => {
-          isFollowed.add(taskId)
-          const isOpen = (): boolean => !isOver && !live.has(taskId) && !ended.has(taskId)
-          let again: Moment | undefined
-          const lookAgain = (): void => {
-            again?.disarm()
-            if (isOpen()) look(taskId).catch(lookLater)
-          }
-          /** An outage ends no wait. */
-          const lookLater = (error: unknown): void => {
-            if (!mayPass(error)) return giveUp(error)
-            if (isOpen()) again = deadlines.after(RECONCILE_MS, lookAgain, undefined)
-          }
-          undo.push(() => again?.disarm())
-          undo.push(news.watch(owner, lookAgain))
-        }
-
-        for (const taskId of taskIds) undo.push(hub.onEnd(taskId, take))
-        undo.push(onAbort(signal, giveUp))
-        if (waitMs !== Infinity) {
-          const patience = deadlines.after(waitMs, () => giveUp(new WaitTimeoutError(waitMs)), undefined)
-          undo.push(() => patience.disarm())
-        }
-        // A live task will be heard of; the store may not have it yet.
-        for (const taskId of taskIds) {
-          const task = live.get(taskId)
-          if (task === undefined) look(taskId).catch(giveUp)
-          else if (news.isNeeded) follow(taskId, task.spec.owner)
-        }
-      })
-    },
+    whenEnded: (taskIds, count, wait) => new Promise((resolve, reject) => begin(taskIds, count, wait, resolve, reject)),
+    whenOneEnded: (taskId, wait) =>
+      new Promise((resolve, reject) => begin([taskId], 1, wait, ([end]) => resolve(end as EndOfTask), reject)),
   }
 }
 

@@ -103,8 +103,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     title: 'a commit that has failed is not sent again',
     file: 'src/runtime/store-writer.ts',
-    find: '        if (end()) retryLater(sent, error)',
-    replace: '        end()',
+    find: '        if (end(tried)) retryLater(sent, error)',
+    replace: '        end(tried)',
     foundBy: ['history rule 8'],
   },
   {

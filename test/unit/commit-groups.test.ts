@@ -1,5 +1,6 @@
 import { groupCommits, type Commit, type CommitReply } from 'outlive'
 import { expect, test } from 'vitest'
+import { groupWrites } from '../../src/commit-groups.ts'
 
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 const commitOf = (id: string): Commit => ({ id }) as Commit
@@ -88,4 +89,15 @@ test('a group with too few replies fails whole', async () => {
   await nextTurn()
   groups[0]?.answer([replyTo(commitOf('1'))])
   expect((await replies).map(({ status }) => status)).toEqual(['rejected', 'rejected'])
+})
+
+test('a change that has an error for its reply fails alone', async () => {
+  const write = groupWrites<number, string>(
+    async (changes) => changes.map((change) => (change === 2 ? new Error('damaged') : `kept ${change}`)),
+    {},
+  )
+  const [first, second, third] = await Promise.allSettled([1, 2, 3].map(write))
+  expect(first).toMatchObject({ value: 'kept 1' })
+  expect(second).toMatchObject({ reason: { message: 'damaged' } })
+  expect(third).toMatchObject({ value: 'kept 3' })
 })

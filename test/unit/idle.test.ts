@@ -20,6 +20,7 @@ test('a wait that gives up leaves no listener with the task it waited for', asyn
         return () => void (waiting -= 1)
       },
       whenEnded: () => Promise.reject(new Error('not used')),
+      whenOneEnded: () => Promise.reject(new Error('not used')),
     },
   })
   const task = { kind: 'task', above: tree.requireOwner('ann'), childCount: 0 } as Partial<LiveTask> as LiveTask

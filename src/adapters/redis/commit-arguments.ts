@@ -37,38 +37,67 @@ function tombstoneOf(record: StoredRecord): string {
   return JSON.stringify([toKeyPart(record.owner), status, resultBytes, endedAt, ...indexesOf(record)])
 }
 
+const NONE: readonly string[] = Object.freeze([])
+
 /** No node has an empty name. */
 export function nodePart(node: string | undefined): string {
   return node === undefined ? '' : toKeyPart(node)
 }
 
-/** In the order in which `commit-script.ts` reads them. */
+/**
+ * As `commit-script.ts` reads them: the head, whose lines are what is short and looked at, the record, then what there is of
+ * the end, events, deliveries, claims, attachments, filters and indexes. Each argument costs the client and the server
+ * about as much as its bytes, so most commits have four or five.
+ */
 export function appendCommitArguments(args: (string | number)[], change: Commit): void {
   const { record, expect, events, outbox, claims, attachments } = change
   const isNew = expect.version === 0
   const isFinal = isFinalStatus(record.status)
-  const fields = isNew ? filterFieldsOf(record) : []
-  const indexes = isNew ? indexesOf(record) : []
-  args.push(toKeyPart(record.taskId), toKeyPart(record.owner), change.id, expect.version, expect.epoch)
-  args.push(record.version, record.epoch, record.status, nodePart(record.node))
-  args.push(JSON.stringify(record), isFinal ? (record.endedAt ?? 0) : '', record.resultBytes ?? 0)
-  args.push(isFinal ? tombstoneOf(record) : '', change.trimTo)
-  args.push(events.length, outbox.length, claims.length, attachments.length, fields.length / 2, indexes.length)
-  args.push(
-    events.length * 3 + outbox.length * 5 + claims.length + attachments.length * 2 + fields.length + indexes.length,
-  )
-  const areAllFresh = events.every(({ type }) => isFreshEventType(type))
-  for (const [index, { seq, type, at, epoch, data }] of events.entries()) {
-    // With its last event a commit of fresh events goes from the feeds.
-    const isLast = areAllFresh && index === events.length - 1
-    args.push(seq, JSON.stringify({ type, at, epoch, data }), isLast ? 'last' : isFreshEventType(type) ? 'yes' : '')
-  }
+  const fields = isNew ? filterFieldsOf(record) : NONE
+  const indexes = isNew ? indexesOf(record) : NONE
+  const place = args.push('', JSON.stringify(record)) - 2
+  if (isFinal) args.push(tombstoneOf(record))
+  for (const { type, at, epoch, data } of events) args.push(JSON.stringify({ type, at, epoch, data }))
   for (const entry of outbox) {
     args.push(toKeyPart(entry.deliveryId), entry.state, entry.log.length, nodePart(entry.node), JSON.stringify(entry))
   }
   for (const claim of claims) args.push(claimField(claim))
   for (const { kind, json } of attachments) args.push(kind, json)
-  args.push(...fields, ...indexes)
+  for (const text of fields) args.push(text)
+  for (const text of indexes) args.push(text)
+  args[place] = [
+    toKeyPart(record.taskId),
+    toKeyPart(record.owner),
+    toKeyPart(change.id),
+    expect.version,
+    expect.epoch,
+    record.version,
+    record.epoch,
+    record.status,
+    nodePart(record.node),
+    isFinal ? (record.endedAt ?? 0) : '',
+    record.resultBytes ?? 0,
+    change.trimTo,
+    marksOf(events),
+    events.length,
+    outbox.length,
+    claims.length,
+    attachments.length,
+    fields.length / 2,
+    indexes.length,
+    args.length - place,
+  ].join('\n')
+}
+
+/** The number of each event, and whether it is a fresh one. With its last event a commit of fresh events goes from the feeds. */
+function marksOf(events: Commit['events']): string {
+  const areAllFresh = events.every(({ type }) => isFreshEventType(type))
+  let marks = ''
+  for (const [index, { seq, type }] of events.entries()) {
+    const isLast = areAllFresh && index === events.length - 1
+    marks += `${seq}${isLast ? 'last' : isFreshEventType(type) ? 'yes' : ''},`
+  }
+  return marks
 }
 
 /** What the script said to one commit: the answer, or why it could not be written. */

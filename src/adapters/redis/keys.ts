@@ -9,6 +9,9 @@ import { badOption } from '../../options.ts'
 
 const PREFIX = /^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$/
 
+/** What most ids and names are made of stays as it is. */
+const PLAIN = /^[\w:. -]*$/
+
 export interface KeySpace {
   /** What every key begins with. */
   readonly base: string
@@ -30,7 +33,7 @@ export function createKeySpace(prefix: unknown): KeySpace {
  * half a surrogate pair would become the same replacement character as any other half. Different texts stay different.
  */
 export function toKeyPart(text: string): string {
-  return JSON.stringify(text).slice(1, -1)
+  return PLAIN.test(text) ? text : JSON.stringify(text).slice(1, -1)
 }
 
 export function fromKeyPart(part: string): string {

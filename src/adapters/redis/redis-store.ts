@@ -10,7 +10,7 @@
  * What is acknowledged is as safe as Redis keeps it: `durability` says how much that is.
  */
 import { mustEvictOldest } from '../../../machines/policies/retention.ts'
-import { groupCommits } from '../../commit-groups.ts'
+import { groupWrites } from '../../commit-groups.ts'
 import { isTaskError } from '../../errors.ts'
 import type { Commit, CommitReply, PruneReply, TaskStore } from '../../ports/task-store.ts'
 import type { ClusterStore } from '../../ports/cluster-store.ts'
@@ -102,10 +102,7 @@ export function redisStore(options: string | RedisStoreOptions = {}): RedisStore
     return connection.call(command, args)
   }
 
-  /** Answers that are errors: a group is written as one, but a commit may fail alone. */
-  const failures = new WeakMap<CommitReply, Error>()
-
-  const writeGroup = async (group: readonly Commit[], resets = 0): Promise<readonly CommitReply[]> => {
+  const writeGroup = async (group: readonly Commit[], resets = 0): Promise<readonly (CommitReply | Error)[]> => {
     if (log.facts() === undefined || closing !== undefined) await open()
     const owners = [...new Set(group.map(({ record }) => record.owner))]
     const args: (string | number)[] = [log.incarnation(), ttlMs, keys.hints, JSON.stringify({ owners }), group.length]
@@ -116,16 +113,10 @@ export function redisStore(options: string | RedisStoreOptions = {}): RedisStore
       await log.refresh(connection.call)
       return writeGroup(group, resets + 1)
     }
-    return group.map((change, index) => {
-      const reply = toCommitReply(replies[index], change)
-      if (!(reply instanceof Error)) return reply
-      const failed: CommitReply = { kind: 'stale' }
-      failures.set(failed, reply)
-      return failed
-    })
+    return group.map((change, index) => toCommitReply(replies[index], change))
   }
 
-  const writeCommit = groupCommits((group) => writeGroup(group), {
+  const commit = groupWrites<Commit, CommitReply>((group) => writeGroup(group), {
     maxCommits: maxCommitsPerCall,
     maxOnTheWay: GROUPS_ON_THE_WAY,
   })
@@ -168,12 +159,7 @@ export function redisStore(options: string | RedisStoreOptions = {}): RedisStore
     damagedTasks: () => records.damagedCount(),
     cluster: createRedisCluster({ keys, call, hints }),
     open,
-    async commit(change) {
-      const reply = await writeCommit(change)
-      const failure = failures.get(reply)
-      if (failure !== undefined) throw failure
-      return reply
-    },
+    commit,
     ...createReads({ keys, call, records }),
     async claimedBy(claim) {
       const holder = await call('HGET', [`${keys.base}claims`, claimField(claim)])

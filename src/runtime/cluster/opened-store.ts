@@ -3,7 +3,8 @@
  *
  * 1. Until it is open every call waits; a call whose store cannot be opened fails, and one that comes `RETRY_MS` later tries
  *    again.
- * 2. A call without an answer after `ANSWER_LIMIT_MS` fails as `store_unavailable`. It may have taken effect.
+ * 2. A call without an answer after `ANSWER_LIMIT_MS` fails as `store_unavailable`. It may have taken effect. Only those who
+ *    have a limit of their own go without it.
  */
 import { TaskError } from '../../errors.ts'
 import type { Awaitable } from '../../ports/awaitable.ts'
@@ -19,6 +20,8 @@ const ANSWER_LIMIT_MS = 30_000
 
 export interface OpenedStore {
   readonly store: TaskStore
+  /** For those who do not wait for ever by themselves. */
+  readonly unlimited: Pick<TaskStore, 'commit'>
   /** Rejects with the reason when the store cannot be opened. */
   open(): Promise<void>
   /** Whether it is open, so that nothing waits. */
@@ -35,7 +38,8 @@ export function createOpenedStore(parts: {
   readonly onOpen: () => void
 }): OpenedStore {
   const { store: inner, clock, deadlines, prepare } = parts
-  if (prepare === undefined) return { store: inner, open: () => Promise.resolve(), isOpen: () => true }
+  if (prepare === undefined)
+    return { store: inner, unlimited: inner, open: () => Promise.resolve(), isOpen: () => true }
   let isOpen = false
   let opening: Promise<void> | undefined
   let failedAtMs = -Infinity
@@ -110,5 +114,8 @@ export function createOpenedStore(parts: {
     prune: (limits) => once(() => inner.prune(limits)),
     close: () => inner.close(),
   }
-  return { store, open, isOpen: () => isOpen }
+  const unlimited: OpenedStore['unlimited'] = {
+    commit: (commit) => (isOpen ? inner.commit(commit) : open().then(() => inner.commit(commit))),
+  }
+  return { store, unlimited, open, isOpen: () => isOpen }
 }

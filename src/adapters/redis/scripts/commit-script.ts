@@ -11,7 +11,8 @@
  * and how many there are. Each event says where that entry is. The lines of each delivery that begins are another entry.
  *
  * ARGV: base, incarnation, TTL of what has ended in ms, channel, hint, number of commits; then each commit as
- * `commit-arguments.ts` puts it there, in the order in which it is read here.
+ * `commit-arguments.ts` puts it there. Its head has a line for each of the first parameters of `apply`, and the number of
+ * arguments the commit takes.
  *
  * Reply: `{'reset'}` when the log is another one by now, else for each commit `{'committed', owner position, position}`,
  * `{'stale'}`, `{'claimed', number of the claim, task}` or `{'failed', message}`.
@@ -24,8 +25,7 @@ local base, incarnation, ttl, channel, hint = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local call, safely = redis.call, redis.pcall
 if call('GET', KEYS[1]) ~= incarnation then return {'reset'} end
 
--- How many arguments a commit begins with.
-local HEAD = 21
+local HEAD = '^' .. string.rep('([^\\n]*)\\n', 19) .. '(%d+)$'
 local FINAL = {completed = true, failed = true, cancelled = true}
 local TASK, EVENTS, OUTBOX = base .. 'task:', base .. 'events:', base .. 'outbox:'
 local FEED, FEED_OF, CLAIMS, CLAIMS_OF = base .. 'feed', base .. 'feedOf:', base .. 'claims', base .. 'claimsOf'
@@ -36,7 +36,7 @@ local position = tonumber(counters[1] or 0)
 local place = tonumber(counters[2] or 0)
 local finishedBytes = tonumber(counters[3] or 0)
 local written, told = false, false
-local at
+local args, match, at, size = ARGV, string.match
 
 -- What is written at the end: the score of each member of an index, or false where it has to go; changes of counts; tombstones.
 local indexes, counts, ended, ownerLast, alive = {}, {}, {}, {}, {}
@@ -123,8 +123,9 @@ local function trim(id, owner, from, to)
   dropEntries(FEED, ofAll)
 end
 
-local function apply(id, owner, commitId, expectVersion, expectEpoch, version, epoch, status, node, json, endedAt, bytes,
-  tombstone, trimTo, eventCount, outboxCount, claimCount, attachmentCount, fieldCount, indexCount)
+local function apply(id, owner, commitId, expectVersion, expectEpoch, version, epoch, status, node, endedAt, bytes,
+  trimTo, marks, eventCount, outboxCount, claimCount, attachmentCount, fieldCount, indexCount, argumentCount)
+  size = argumentCount
   local task = TASK .. id
   local known = {}
   if expectVersion ~= '0' or call('EXISTS', task) == 1 then
@@ -138,14 +139,15 @@ local function apply(id, owner, commitId, expectVersion, expectEpoch, version, e
   local wasFinal, isFinal = FINAL[known[4]], FINAL[status]
   if node ~= '' and not wasFinal and not isAlive(node) then return {'stale'} end
 
-  local eventsAt = at + HEAD
-  local outboxAt = eventsAt + eventCount * 3
+  local json = args[at + 1]
+  local eventsAt = at + (isFinal and 3 or 2)
+  local outboxAt = eventsAt + eventCount
   local claimsAt = outboxAt + outboxCount * 5
   local attachmentsAt = claimsAt + claimCount
   local fieldsAt = attachmentsAt + attachmentCount * 2
   local indexesAt = fieldsAt + fieldCount * 2
   for n = claimsAt, attachmentsAt - 1 do
-    local holder = holderOf(ARGV[n])
+    local holder = holderOf(args[n])
     if holder and holder ~= id then return {'claimed', n - claimsAt + 1, holder} end
   end
 
@@ -162,16 +164,19 @@ local function apply(id, owner, commitId, expectVersion, expectEpoch, version, e
     myPlace = place + 1
     call('HSET', task, 'json', json, 'version', version, 'epoch', epoch, 'commit', commitId, 'status', status, 'node', node,
       'ownerPosition', ofOwner, 'position', ofAll, 'has', has, 'place', myPlace, 'owner', owner,
-      unpack(ARGV, fieldsAt, indexesAt - 1))
+      unpack(args, fieldsAt, indexesAt - 1))
     place = myPlace
     index('tasks', id, place)
     index('tasksOf:' .. owner, id, place)
-    for n = indexesAt, indexesAt + indexCount - 1 do index(ARGV[n], id, place) end
+    for n = indexesAt, indexesAt + indexCount - 1 do index(args[n], id, place) end
     count(owner, status, 1)
     if not isFinal then index('liveOf:' .. owner, id, place) end
   else
-    call('HSET', task, 'json', json, 'version', version, 'epoch', epoch, 'commit', commitId, 'status', status, 'node', node,
-      'ownerPosition', ofOwner, 'position', ofAll, 'has', has)
+    call('HSET', task, 'json', json, 'version', version, 'commit', commitId, 'status', status, 'ownerPosition', ofOwner,
+      'position', ofAll)
+    if epoch ~= known[2] or node ~= known[5] or has ~= known[10] then
+      call('HSET', task, 'epoch', epoch, 'node', node, 'has', has)
+    end
     if known[4] ~= status then
       count(owner, known[4], -1)
       count(owner, status, 1)
@@ -187,21 +192,22 @@ local function apply(id, owner, commitId, expectVersion, expectEpoch, version, e
   if claimCount ~= '0' then takeClaims(id, claimsAt, attachmentsAt - 1) end
   if isFinal and not wasFinal then
     if not isNew then index('liveOf:' .. owner, id, false) end
-    ended[id] = tombstone
+    ended[id] = args[at + 2]
     if string.find(has, 'c') then freeClaims(id) end
   end
 
-  local log, added = EVENTS .. id, 0
-  for n = eventsAt, outboxAt - 3, 3 do
+  local log, added, first, n = EVENTS .. id, 0, string.match(marks, '^%d*'), eventsAt
+  for seq, fresh in string.gmatch(marks, '(%d+)(%a*),') do
     local done
-    if ARGV[n + 2] == '' then done = safely('XADD', log, ARGV[n] .. '-0', 'e', ARGV[n + 1], 'o', ofOwner, 'g', ofAll, 's', ARGV[eventsAt])
-    else done = safely('XADD', log, ARGV[n] .. '-0', 'e', ARGV[n + 1], 'o', ofOwner, 'g', ofAll, 's', ARGV[eventsAt], 'f', ARGV[n + 2]) end
+    if fresh == '' then done = safely('XADD', log, seq .. '-0', 'e', args[n], 'o', ofOwner, 'g', ofAll, 's', first)
+    else done = safely('XADD', log, seq .. '-0', 'e', args[n], 'o', ofOwner, 'g', ofAll, 's', first, 'f', fresh) end
     -- A number that is there already is not written twice.
     if type(done) ~= 'table' or not done.err then added = added + 1 end
+    n = n + 1
   end
   if added > 0 then
-    call('XADD', FEED_OF .. owner, ofOwner .. '-0', 't', id, 's', ARGV[eventsAt], 'n', eventCount, 'g', ofAll)
-    call('XADD', FEED, ofAll .. '-0', 't', id, 's', ARGV[eventsAt], 'n', eventCount)
+    call('XADD', FEED_OF .. owner, ofOwner .. '-0', 't', id, 's', first, 'n', eventCount, 'g', ofAll)
+    call('XADD', FEED, ofAll .. '-0', 't', id, 's', first, 'n', eventCount)
     ownerLast[owner] = last + eventCount
     position = position + eventCount
     told = true
@@ -216,18 +222,18 @@ local function apply(id, owner, commitId, expectVersion, expectEpoch, version, e
   local owes = owed
   if outboxCount ~= '0' then
     for n = outboxAt, claimsAt - 5, 5 do
-      local added = keepDelivery(id, owner, ARGV[n], nil, '1', ARGV[n + 1], tonumber(ARGV[n + 2]), ARGV[n + 3], ARGV[n + 4],
+      local added = keepDelivery(id, owner, args[n], nil, '1', args[n + 1], tonumber(args[n + 2]), args[n + 3], args[n + 4],
         lastOf(owner), position)
       if added > 0 then
         ownerLast[owner] = lastOf(owner) + added
         position = position + added
         told = true
       end
-      if ARGV[n + 1] == 'pending' then owes = owes + 1 end
+      if args[n + 1] == 'pending' then owes = owes + 1 end
     end
     call('HSET', task, 'owed', owes)
   end
-  for n = attachmentsAt, fieldsAt - 2, 2 do call('HSET', task, 'attached:' .. ARGV[n], ARGV[n + 1]) end
+  for n = attachmentsAt, fieldsAt - 2, 2 do call('HSET', task, 'attached:' .. args[n], args[n + 1]) end
   if isFinal and owes == 0 then
     if not wasFinal then
       index('finished', id, endedAt)
@@ -248,8 +254,8 @@ end
 
 local replies = {}
 at = 7
-for n = 1, tonumber(ARGV[6]) do
-  local ok, reply = pcall(apply, unpack(ARGV, at, at + HEAD - 2))
+for n = 1, tonumber(args[6]) do
+  local ok, reply = pcall(apply, match(args[at], HEAD))
   if not ok then
     local message = type(reply) == 'table' and reply.err or tostring(reply)
     -- A server that takes no writes says so for the whole group, as long as nothing of it is written.
@@ -257,7 +263,7 @@ for n = 1, tonumber(ARGV[6]) do
     reply = {'failed', message}
   end
   replies[n] = reply
-  at = at + HEAD + ARGV[at + HEAD - 1]
+  at = at + size
 end
 
 if written then
