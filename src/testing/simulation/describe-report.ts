@@ -50,7 +50,10 @@ export function describeReport(report: SimulationReport): string {
 export function toSequenceDiagram({ plan, history, breaches }: SimulationReport): string {
   const lines: string[] = []
   const byStep = new Map<number, HistoryFact[]>()
-  for (const { step, fact } of history) byStep.set(step, [...(byStep.get(step) ?? []), fact])
+  for (const { step, fact } of history) {
+    // That all slots are free is no part of a story.
+    if (fact.type !== 'tried' || fact.begun < fact.calls) byStep.set(step, [...(byStep.get(step) ?? []), fact])
+  }
   for (const [index, step] of plan.steps.entries()) {
     lines.push(lineOfStep(step, index), ...(byStep.get(index) ?? []).map(lineOfFact))
   }
