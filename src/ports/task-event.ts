@@ -8,7 +8,12 @@ import type { TaskProgress, TaskRecord, TaskUsage } from './task-record.ts'
 /** What each type of event says, besides what all events say. */
 export interface TaskEventData {
   /** The task exists; its code has not been called. Always the first event. */
-  'task.queued': { readonly description?: string; readonly metadata?: Readonly<Record<string, unknown>> }
+  /** `onParentEnd` is there when it is `detach`: the task may go on after its parent's end. */
+  'task.queued': {
+    readonly description?: string
+    readonly metadata?: Readonly<Record<string, unknown>>
+    readonly onParentEnd?: 'detach'
+  }
   /** The tool's code is called. The first attempt is number 1; each further one has a `task.retrying` before it. */
   'task.started': { readonly attempt: number }
   /**

@@ -317,10 +317,15 @@ export function createJournal(parts: {
     return [{ kind: 'input', json }]
   }
 
-  const queuedData = ({ spec: { description, metadata } }: LiveTask): TaskEventData['task.queued'] =>
-    description === undefined && metadata === undefined
-      ? NO_DATA
-      : { ...(description === undefined ? {} : { description }), ...(metadata === undefined ? {} : { metadata }) }
+  const queuedData = ({ spec: { description, metadata, policy } }: LiveTask): TaskEventData['task.queued'] => {
+    const { onParentEnd } = policy
+    if (description === undefined && metadata === undefined && onParentEnd !== 'detach') return NO_DATA
+    return {
+      ...(description === undefined ? {} : { description }),
+      ...(metadata === undefined ? {} : { metadata }),
+      ...(onParentEnd === 'detach' ? { onParentEnd } : {}),
+    }
+  }
 
   /** Numbers an event and puts it where it waits to be written. Gives the log it will be written to. */
   const note = <Type extends TaskEventType>(

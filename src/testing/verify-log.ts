@@ -4,7 +4,8 @@
  * 1. The sequence numbers of a task are gapless from its first event on, apart from gaps that were announced.
  * 2. A task has at most one terminal event, and nothing of it follows. A complete log has one of every task.
  * 3. A task's log begins with `task.queued` as number 1, unless the log is declared partial.
- * 4. A parent's terminal event comes after those of the children it owns, and so does the end of each attempt of it.
+ * 4. A parent's terminal event comes after those of the children it owns, and so does the end of each attempt of it. A child
+ *    that may go on after its parent says so in `task.queued` (`onParentEnd: 'detach'`).
  * 5. While a task is stopping or retrying, and once it is final, nothing below it starts.
  * 6. A task lies one deeper than its parent and in the same tree.
  * 7. `epoch` does not go back. Attempts start in the order of their numbers, from 1 without a hole, and `task.retrying`
@@ -40,8 +41,6 @@ export interface VerifyOptions {
    * @defaultValue false
    */
   readonly isReordered?: boolean
-  /** Tasks that were let go on after their parent's end: laws 4 and 5 end at them. */
-  readonly detached?: ReadonlySet<string>
 }
 
 interface Seen {
@@ -49,6 +48,8 @@ interface Seen {
   readonly parentId: string | undefined
   readonly rootId: string
   readonly depth: number
+  /** Ends before its parent does. Laws 4 and 5 end at one that may go on, and at one whose beginning the log does not have. */
+  readonly isOwned: boolean
   lastSeq: number
   epoch: number
   attempt: number
@@ -90,7 +91,7 @@ export function verifyLog(items: readonly StreamItem[], options: VerifyOptions =
  * ```
  */
 export function createLogVerifier(options: VerifyOptions = {}): LogVerifier {
-  const { isComplete = true, isPartial = false, isReordered = false, detached = new Set<string>() } = options
+  const { isComplete = true, isPartial = false, isReordered = false } = options
   const tasks = new Map<string, Seen>()
   const childrenOf = new Map<string, Seen[]>()
   let breaches: LawBreach[] = []
@@ -107,6 +108,7 @@ export function createLogVerifier(options: VerifyOptions = {}): LogVerifier {
       rootId: event.rootId,
       depth: event.depth,
       lastSeq: event.seq,
+      isOwned: event.type === 'task.queued' && event.onParentEnd === undefined,
       epoch: event.epoch,
       attempt: 0,
       state: 'live',
@@ -143,7 +145,7 @@ export function createLogVerifier(options: VerifyOptions = {}): LogVerifier {
   const stoppedAbove = (seen: Seen): Seen | undefined => {
     let below = seen
     for (;;) {
-      if (below.parentId === undefined || detached.has(below.taskId)) return undefined
+      if (below.parentId === undefined || !below.isOwned) return undefined
       const above = tasks.get(below.parentId)
       if (above === undefined) return undefined
       if (above.state !== 'live') return above
@@ -164,7 +166,7 @@ export function createLogVerifier(options: VerifyOptions = {}): LogVerifier {
 
   const checkChildren = (event: TaskEvent, what: string): void => {
     for (const child of childrenOf.get(event.taskId) ?? NONE) {
-      if (child.state !== 'final' && !detached.has(child.taskId)) {
+      if (child.state !== 'final' && child.isOwned) {
         report(4, event, `${what} before its child ${child.taskId}`)
       }
     }

@@ -187,7 +187,7 @@ async function play(commands: readonly Command[], seen: Map<string, number>): Pr
   await advance(2 * GRACE_MS)
 
   const log = await wholeLog(harness)
-  expect(breachesOf(log, { detached })).toEqual([])
+  expect(breachesOf(log)).toEqual([])
   for (const item of log) if (isTaskEvent(item) && item.type === 'task.cancelled') ended.add(item.taskId)
   for (const [taskId, book] of books) {
     const record = await ann.get(taskId)

@@ -104,7 +104,7 @@ describe("oversizeResult: 'truncate'", () => {
   })
 
   test('the caller who waits inline gets the whole text, and later readers the cut one', async () => {
-    const { ann } = setup({ retention })
+    const { ann, settle } = setup({ retention })
     const whole = 'x'.repeat(1_000)
     const outcome = await ann.run(() => whole, undefined, { durable: true })
     expect(outcome).toMatchObject({ kind: 'inline', value: whole })
@@ -115,6 +115,7 @@ describe("oversizeResult: 'truncate'", () => {
     await Promise.resolve()
     work.call(0).resolve(whole)
     await task.wait()
+    await settle()
     expect(attached.value).toMatchObject({ kind: 'inline', value: whole })
   })
 

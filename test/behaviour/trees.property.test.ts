@@ -206,9 +206,8 @@ async function play(commands: readonly Command[], seen: Seen): Promise<void> {
   }
   await expectAlike()
   await settle()
-  const detached = new Set(ids.filter((_, index) => model.nodes[index]?.owner === undefined))
   const log = await wholeLog(harness)
-  expect(breachesOf(log, { detached })).toEqual([])
+  expect(breachesOf(log)).toEqual([])
   const ends = log.filter(({ type }) => ['task.completed', 'task.failed', 'task.cancelled'].includes(type))
   expect(ends).toHaveLength(ids.length)
   expect((await tasks.operator.stats()).live).toBe(0)

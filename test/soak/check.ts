@@ -33,7 +33,6 @@ export async function checkAtRest(world: SoakWorld, restMs: number): Promise<Fin
   const stats = (await world.ask(0, 'stats', {}, ASK_MS)) as SupervisorStats
   const { records, events, facts: kept } = await readStore(world)
   const missed = await readUp(world.facts, events)
-  const detached = new Set(records.filter(({ policy }) => policy.onParentEnd === 'detach').map(({ taskId }) => taskId))
   const facts: HistoryFact[] = [
     ...events.map((event): HistoryFact => ({ type: 'committed', event })),
     ...world.facts,
@@ -44,7 +43,7 @@ export async function checkAtRest(world: SoakWorld, restMs: number): Promise<Fin
   const laws = OWNERS.flatMap((owner) =>
     verifyLog(
       events.filter((event) => event.owner === owner),
-      { detached, isReordered: true },
+      { isReordered: true },
     ),
   )
   return {

@@ -90,7 +90,6 @@ async function carryOut(scenario: Scenario, plan: SimulationPlan): Promise<Simul
   const rules = createRuleChecker(scenario.rules)
   const world = createWorld(scenario, plan, note)
   const verifier = createLogVerifier({
-    detached: world.detached,
     isComplete: false,
     isReordered: plan.steps.some(disturbsCommits),
   })

@@ -21,8 +21,6 @@ export interface World {
   heal(): Promise<void>
   /** Says what there is in the end. */
   sumUp(): Promise<void>
-  /** Tasks that were called so that they may go on after their parent. */
-  readonly detached: ReadonlySet<string>
   nowMs(): number
 }
 
@@ -46,7 +44,6 @@ export function createWorld(scenario: Scenario, plan: SimulationPlan, note: (fac
   const store = memoryStore({ shared: true })
   const createId = sequentialIds('id')
   const known: { readonly taskId: string; readonly owner: string }[] = []
-  const detached = new Set<string>()
   const settleMs = scenario.settleMs ?? 600_000
   const consumers = new Map<number, Consumer>()
   let channelFaults: ('reject' | 'hang')[] = []
@@ -95,7 +92,6 @@ export function createWorld(scenario: Scenario, plan: SimulationPlan, note: (fac
       for (const entry of page.entries) {
         const { record, event } = entry
         if (event.type === 'task.queued') known.push({ taskId: record.taskId, owner: record.owner })
-        if (record.policy.onParentEnd === 'detach') detached.add(record.taskId)
         const seen = toEventView(entry, String(entry.position))
         if (isTaskEvent(seen)) note({ type: 'committed', event: seen })
       }
@@ -314,7 +310,6 @@ export function createWorld(scenario: Scenario, plan: SimulationPlan, note: (fac
   const isOwing = async (): Promise<boolean> => (await store.listDeliveries({ state: 'pending', limit: 1 })).length > 0
 
   return {
-    detached,
     nowMs: timeline.nowMs,
     async act(step) {
       act(step)
