@@ -343,6 +343,8 @@ export function createJournal(parts: {
       counters.unsavedReports += 1
       return undefined
     }
+    // What may begin nothing any more below it comes after what has begun.
+    if (type === 'task.stopping' || type === 'task.retrying') flushStarts()
     const event = number(task, type, data)
     if (log === undefined) {
       appendToDraft(task, event, chars)

@@ -274,6 +274,19 @@ export function createWorld(scenario: Scenario, plan: SimulationPlan, note: (fac
       0,
     )
 
+  /** Whether anything lives, in the store or in a process alone, as calls do that somebody still awaits. */
+  const isAnythingLive = async (): Promise<boolean> => {
+    let count = await liveCount()
+    for (const node of nodes) {
+      node.ask(
+        () => node.tasks.operator.stats(),
+        ({ live }) => void (count += live),
+      )
+    }
+    await settle()
+    return count > 0
+  }
+
   /** Makes as many calls at the same time as may run, and sees whether all begin. Awaited inline they leave no trace. */
   const tryAll = async (node: NodeProcess, owner: Owner): Promise<void> => {
     const { maxRunning = 1, maxRunningPerOwner = maxRunning } = scenario.settings?.limits ?? {}
@@ -320,8 +333,10 @@ export function createWorld(scenario: Scenario, plan: SimulationPlan, note: (fac
       channelFaults = []
       for (const node of nodes) node.heal()
       restartDead()
-      await settle()
-      for (let leftMs = settleMs; leftMs > 0 && (await liveCount()) > 0; leftMs -= HEAL_STEP_MS) {
+      // What waits for the store to answer again is in nobody's count.
+      await pass(HEAL_STEP_MS)
+      restartDead()
+      for (let leftMs = settleMs; leftMs > 0 && (await isAnythingLive()); leftMs -= HEAL_STEP_MS) {
         await pass(HEAL_STEP_MS)
         // One that was told to stop may have ended only now.
         restartDead()
