@@ -48,7 +48,10 @@ export interface ClusterStore {
    * before the others. Drops orders and replies that were sent more than `ORDER_KEPT_MS` ago.
    */
   sweep(at: { readonly now: number }): Awaitable<readonly DeadNode[]>
-  /** Drops a dead node, with its orders, unless a task that has not ended names it. Says whether it is gone. */
+  /**
+   * Drops a dead node, with its orders, unless a task that has not ended names it. Says whether it is gone, also of one that
+   * was never there.
+   */
   forget(node: string): Awaitable<boolean>
   sendOrder(order: Order): Awaitable<void>
   /** Orders to this node that have no reply yet. */

@@ -132,6 +132,7 @@ export const CLUSTER_CONTRACT: readonly StoreContractCase[] = [
     await join(cluster, 'n2')
     await commit(store, commitOf(recordOf('a', { node: 'n1' })))
     assert.equal(await cluster.forget('n1'), false)
+    assert.equal(await cluster.forget('never there'), true)
     await cluster.leave({ node: 'n1', now: Date.now() })
     assert.equal(await cluster.forget('n1'), false)
     assert.deepEqual(await deadNodes(cluster), ['n1'])

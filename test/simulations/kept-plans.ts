@@ -343,4 +343,103 @@ export const KEPT_PLANS: readonly KeptPlan[] = [
       },
     ],
   },
+  {
+    title: 'what a process asks for under a name that was forgotten is delivered when it dies as well',
+    seed: 7057,
+    nodes: 2,
+    steps: [
+      {
+        do: 'spawn',
+        node: 1,
+        owner: 'bob',
+        call: {
+          tool: 'branch',
+          input: {
+            kind: 'quick',
+            ms: 67,
+            children: [
+              {
+                tool: 'branch',
+                input: {
+                  kind: 'reading',
+                  ms: 176,
+                  children: [
+                    { tool: 'branch', input: { kind: 'quick', ms: 55, children: [], awaits: true }, options: {} },
+                    { tool: 'branch', input: { kind: 'quick', ms: 2293, children: [], awaits: true }, options: {} },
+                    { tool: 'branch', input: { kind: 'quick', ms: 0, children: [], awaits: true }, options: {} },
+                  ],
+                  awaits: true,
+                },
+                options: {},
+              },
+            ],
+            awaits: true,
+          },
+          options: {},
+        },
+      },
+      {
+        do: 'spawn',
+        node: 1,
+        owner: 'ann',
+        call: { tool: 'branch', input: { kind: 'quick', ms: 668, children: [], awaits: false }, options: {} },
+      },
+      {
+        do: 'spawn',
+        node: 0,
+        owner: 'ann',
+        call: { tool: 'branch', input: { kind: 'quick', ms: 193, children: [], awaits: true }, options: {} },
+      },
+      { do: 'crash', node: 1, atCall: 5, isDone: false },
+      {
+        do: 'spawn',
+        node: 0,
+        owner: 'bob',
+        call: { tool: 'branch', input: { kind: 'quick', ms: 361, children: [], awaits: true }, options: {} },
+      },
+      {
+        do: 'spawn',
+        node: 0,
+        owner: 'ann',
+        call: {
+          tool: 'branch',
+          input: {
+            kind: 'quick',
+            ms: 286,
+            children: [
+              {
+                tool: 'branch',
+                input: {
+                  kind: 'quick',
+                  ms: 90,
+                  children: [
+                    { tool: 'branch', input: { kind: 'quick', ms: 253, children: [], awaits: true }, options: {} },
+                  ],
+                  awaits: true,
+                },
+                options: {},
+              },
+              { tool: 'branch', input: { kind: 'quick', ms: 42, children: [], awaits: true }, options: {} },
+              { tool: 'branch', input: { kind: 'quick', ms: 171, children: [], awaits: true }, options: {} },
+            ],
+            awaits: true,
+          },
+          options: {},
+        },
+      },
+      {
+        do: 'spawn',
+        node: 1,
+        owner: 'ann',
+        call: { tool: 'branch', input: { kind: 'quick', ms: 338, children: [], awaits: true }, options: {} },
+      },
+      { do: 'redirect', node: 0, task: 13 },
+      { do: 'pass', ms: 4731 },
+      { do: 'channelFault', fault: 'hang', sends: 2 },
+      { do: 'pause', node: 0 },
+      { do: 'restart', node: 1 },
+      { do: 'pass', ms: 3628 },
+      { do: 'resume', node: 0 },
+    ],
+  },
 ]

@@ -69,7 +69,7 @@ function createSoleMembership({ store, clock, logger, live, recover, deliverOver
     begin() {
       const takeUp = async (): Promise<void> => {
         // First what is owed: what is recovered owes anew, and sees to that itself.
-        await deliverOverdue(undefined)
+        await deliverOverdue((node) => node === undefined)
         await recoverAbandoned(store, (taskId) => live.has(taskId), recover)
       }
       takeUp().catch((error: unknown) => {

@@ -8,16 +8,17 @@
  *    runs it.
  */
 import { isFinalStatus } from '../../../machines/vocabulary.ts'
+import type { Awaitable } from '../../ports/awaitable.ts'
 import type { OutboxEntry } from '../../ports/delivery.ts'
 import type { TaskStore } from '../../ports/task-store.ts'
 
 const PAGE = 500
 
 /**
- * Takes up what a node has left; without a node, what any process has that had the store for itself. Says whether nothing is
- * left that could not be taken up just now.
+ * Takes up what nodes have left that are gone; one without a name is any process that had the store for itself. Each name is
+ * asked for once. Says whether nothing is left that could not be taken up just now.
  */
-export type DeliverOverdue = (node: string | undefined) => Promise<boolean>
+export type DeliverOverdue = (isGone: (node: string | undefined) => Awaitable<boolean>) => Promise<boolean>
 
 export function createDeliverOverdue(parts: {
   readonly store: TaskStore
@@ -32,7 +33,8 @@ export function createDeliverOverdue(parts: {
     return parts.goOnWith(entry)
   }
 
-  return async (node) => {
+  return async (isGone) => {
+    const known = new Map<string | undefined, boolean>()
     const overdue: OutboxEntry[] = []
     for (let after: string | undefined; ;) {
       const page: readonly OutboxEntry[] = await store.listDeliveries({
@@ -40,7 +42,11 @@ export function createDeliverOverdue(parts: {
         limit: PAGE,
         ...(after === undefined ? {} : { after }),
       })
-      for (const entry of page) if (entry.node === node) overdue.push(entry)
+      for (const entry of page) {
+        const isLeft = known.get(entry.node) ?? (await isGone(entry.node))
+        known.set(entry.node, isLeft)
+        if (isLeft) overdue.push(entry)
+      }
       if (page.length < PAGE) break
       after = page.at(-1)?.deliveryId
     }

@@ -7,6 +7,8 @@
  * 3. A node does not sweep itself as long as it goes by that name: it learns of its own death from its lease, and first
  *    takes another name, so that nothing it has taken over is forgotten with the old one.
  * 4. What cannot be recovered just now is tried again at the next sweep. A dead node is forgotten when nothing names it.
+ * 5. A process that does not know yet that it was forgotten may still ask for a delivery under that name. Such deliveries are
+ *    looked for in the first sweep, and in one of `SWEEPS_PER_LOOK` from then on.
  */
 import { LIVE_STATUSES } from '../../../machines/vocabulary.ts'
 import type { ClusterStore } from '../../ports/cluster-store.ts'
@@ -23,6 +25,8 @@ import type { Recover } from './recovery.ts'
 const PAGE = 500
 /** So many at a time: enough for a store to group their commits. */
 const AT_ONCE = 100
+/** To look reads all deliveries that are under way anywhere. */
+const SWEEPS_PER_LOOK = 30
 
 export interface Sweeper {
   start(): void
@@ -48,6 +52,7 @@ export function createSweeper(parts: {
   let next: Moment | undefined
   let isStopped = false
   let hasLetGo = false
+  let sweepsUntilLook = 0
   let isFailing = false
 
   const sweepNode = async (dead: string, diedAt: number): Promise<boolean> => {
@@ -55,14 +60,27 @@ export function createSweeper(parts: {
     return recoverAll(orphans, diedAt, parts.recover, () => isStopped)
   }
 
+  /** The store says of a name that it does not know that it is forgotten. */
+  const deliverForgotten = async (dead: ReadonlySet<string>): Promise<void> => {
+    await parts.deliverOverdue(
+      (name) => name !== undefined && name !== node.id() && !dead.has(name) && cluster.forget(name),
+    )
+  }
+
   const sweep = async (): Promise<void> => {
     if (clock.monotonicMs() - node.steadySinceMs() < leaseMs) return
-    for (const { node: dead, diedAt } of await cluster.sweep({ now: clock.now() })) {
+    const deadNodes = await cluster.sweep({ now: clock.now() })
+    for (const { node: dead, diedAt } of deadNodes) {
       if (isStopped) return
       if (dead === node.id()) continue
       const isSwept = await sweepNode(dead, diedAt)
-      const isDelivered = await parts.deliverOverdue(dead)
+      const isDelivered = await parts.deliverOverdue((name) => name === dead)
       if (isSwept && isDelivered) await cluster.forget(dead)
+    }
+    sweepsUntilLook -= 1
+    if (sweepsUntilLook < 0 && !isStopped) {
+      await deliverForgotten(new Set(deadNodes.map(({ node: dead }) => dead)))
+      sweepsUntilLook = SWEEPS_PER_LOOK - 1
     }
     if (!hasLetGo || isStopped) return
     hasLetGo = false

@@ -82,6 +82,26 @@ test('one who still waits for its channel takes it up again when whoever took it
   expect(await store.listDeliveries({ state: 'pending', limit: 10 })).toEqual([])
 })
 
+test('what one asks for that does not know yet that it was forgotten is delivered when it is lost', async () => {
+  const { start, advance, settle, store } = setupNodes()
+  const { sent, of } = setupChannel()
+  const a = await start({ channels: { log: of('a', false) } })
+  const b = await start({ channels: { log: of('b', true) } })
+  const { taskId } = await a.ann.spawn(() => 1)
+  await settle()
+  a.cut()
+  await advance(3 * LEASE_MS)
+  expect(await store.cluster?.sweep({ now: 0 })).toEqual([])
+  a.mend()
+  await a.ann.redirect(taskId, 'log')
+  await settle()
+  a.kill()
+  await advance(11 * LEASE_MS)
+  expect(sent.map((line) => line[0])).toEqual(['a', 'b'])
+  expect(new Set(sent.map((line) => line.slice(2))).size).toBe(1)
+  expect((await b.ann.deliveries(taskId))[0]?.state).toBe('delivered')
+})
+
 test('what was on its way at a shutdown is delivered by another process', async () => {
   const { start, advance, settle } = setupNodes()
   const { sent, of } = setupChannel()
