@@ -251,7 +251,9 @@ export function createJournal(parts: {
     if (log.refusal === undefined) {
       if (!log.isStarting) flush(task, log)
     } else for (const waiting of log.waiting.splice(0)) giveUp(waiting)
-    if (log.holds.length > 0 && !isOwing(log)) {
+    // An end may be decided and wait for its turn to be appended, when one answer of the store has led to others.
+    const isEndToCome = log.refusal === undefined && task.finalStatus !== undefined && !isFinalCommit(commit)
+    if (log.holds.length > 0 && !isOwing(log) && !isEndToCome) {
       const { holds } = log
       log.holds = NONE
       for (const above of holds) letGo(above)

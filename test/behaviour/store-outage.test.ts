@@ -401,3 +401,28 @@ test('the end of an attempt is written after the ends of its children, also when
   expect(types.indexOf('1 task.completed')).toBeGreaterThan(0)
   expect(types.indexOf('0 task.retrying')).toBeGreaterThan(types.indexOf('1 task.completed'))
 })
+
+test('a parent whose child was admitted too late ends after it, however many such tasks there are', async () => {
+  const inner = memoryStore()
+  let isUp = true
+  const commit: TaskStore['commit'] = (change) => (isUp ? inner.commit(change) : Promise.reject(new Error('down')))
+  const { ann, advance, settle } = setup({ store: { ...inner, commit } })
+  const child = controllableTool('child')
+  const parent = controllableTool('parent')
+  const live = collect(ann.events())
+  const { taskId } = await ann.spawn(parent.tool, undefined)
+  await settle()
+  isUp = false
+  const spawns = [ann.spawn(child.tool, undefined), parent.call(0).ctx.spawn(child.tool, undefined)].map(watch)
+  await advance(2_000)
+  for (const spawn of spawns) expect(spawn).toMatchObject({ state: 'rejected', error: { code: 'store_unavailable' } })
+  parent.call(0).resolve('alone')
+  isUp = true
+  await advance(10_000)
+  await settle()
+  expect(child.calls).toHaveLength(0)
+  const tree = live.items.filter(isTaskEvent).filter(({ rootId }) => rootId === taskId)
+  const ends = tree.filter(({ type }) => /completed|cancelled/.test(type))
+  expect(ends.map(({ type, depth }) => `${depth} ${type}`)).toEqual(['1 task.cancelled', '0 task.completed'])
+  expect(verifyLog(live.items)).toEqual([])
+})

@@ -442,4 +442,44 @@ export const KEPT_PLANS: readonly KeptPlan[] = [
       { do: 'resume', node: 0 },
     ],
   },
+  {
+    title: 'a parent whose child was admitted too late, among others, does not end before it',
+    seed: 229,
+    nodes: 2,
+    steps: [
+      {
+        do: 'run',
+        node: 1,
+        owner: 'bob',
+        call: {
+          tool: 'branch',
+          input: { kind: 'failing', ms: 288, children: [], awaits: true },
+          options: {
+            retry: { maxAttempts: 3, baseMs: 51, factor: 2, maxMs: 2000, jitter: 'full' },
+            attemptTimeoutMs: 148,
+          },
+        },
+      },
+      {
+        do: 'run',
+        node: 1,
+        owner: 'bob',
+        call: { tool: 'branch', input: { kind: 'stubborn', ms: 0, children: [], awaits: true }, options: {} },
+      },
+      { do: 'storeFault', node: 1, fault: 'hang', calls: 3 },
+      {
+        do: 'spawn',
+        node: 1,
+        owner: 'ann',
+        call: { tool: 'branch', input: { kind: 'quick', ms: 0, children: [], awaits: false }, options: {} },
+      },
+      { do: 'pass', ms: 12 },
+      {
+        do: 'spawn',
+        node: 0,
+        owner: 'bob',
+        call: { tool: 'branch', input: { kind: 'hanging', ms: 2995, children: [], awaits: true }, options: {} },
+      },
+    ],
+  },
 ]
