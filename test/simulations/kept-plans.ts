@@ -482,4 +482,42 @@ export const KEPT_PLANS: readonly KeptPlan[] = [
       },
     ],
   },
+  {
+    title: 'what a process has let go of runs again, also when its code has not ended at the next sweep',
+    seed: 4599,
+    nodes: 3,
+    steps: [
+      { do: 'pass', ms: 2969 },
+      {
+        do: 'run',
+        node: 1,
+        owner: 'ann',
+        call: {
+          tool: 'again',
+          input: {
+            kind: 'quick',
+            ms: 143,
+            children: [
+              {
+                tool: 'again',
+                input: {
+                  kind: 'quick',
+                  ms: 398,
+                  children: [
+                    { tool: 'branch', input: { kind: 'asking', ms: 162, children: [], awaits: true }, options: {} },
+                  ],
+                  awaits: true,
+                },
+                options: {},
+              },
+            ],
+            awaits: true,
+          },
+          options: {},
+        },
+      },
+      { do: 'storeFault', node: 1, fault: 'delay', calls: 3 },
+      { do: 'pass', ms: 1668 },
+    ],
+  },
 ]

@@ -95,7 +95,7 @@ function createNodeMembership(parts: MembershipParts, cluster: ClusterStore): Me
     },
     onLost: () => parts.letGo().lose(),
   })
-  const sweeper = createSweeper({ ...parts, cluster, node, isLive: (taskId) => live.has(taskId) })
+  const sweeper = createSweeper({ ...parts, cluster, node })
   const orders = createOrders({ ...parts, cluster, nodeId: node.id, findLive: (taskId) => live.get(taskId) })
   return {
     nodeId: node.id,

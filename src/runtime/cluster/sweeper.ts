@@ -6,7 +6,8 @@
  *    others get the time to say that they live.
  * 3. A node does not sweep itself as long as it goes by that name: it learns of its own death from its lease, and first
  *    takes another name, so that nothing it has taken over is forgotten with the old one.
- * 4. What cannot be recovered just now is tried again at the next sweep. A dead node is forgotten when nothing names it.
+ * 4. What cannot be recovered just now is tried again at the next sweep, as is what this node has let go of and has not
+ *    ended here yet. A dead node is forgotten when nothing names it.
  * 5. A process that does not know yet that it was forgotten may still ask for a delivery under that name. Such deliveries are
  *    looked for in the first sweep, and in one of `SWEEPS_PER_LOOK` from then on.
  */
@@ -18,6 +19,7 @@ import type { Logger } from '../../ports/logger.ts'
 import type { StoredRecord } from '../../ports/task-record.ts'
 import type { TaskStore } from '../../ports/task-store.ts'
 import type { Counters } from '../counters.ts'
+import type { LiveTask } from '../live-task.ts'
 import type { ClusterNode } from './node.ts'
 import type { DeliverOverdue } from './overdue.ts'
 import type { Recover } from './recovery.ts'
@@ -44,19 +46,21 @@ export function createSweeper(parts: {
   readonly logger: Logger
   readonly counters: Counters
   readonly leaseMs: number
-  readonly isLive: (taskId: string) => boolean
+  readonly live: ReadonlyMap<string, LiveTask>
   readonly recover: Recover
   readonly deliverOverdue: DeliverOverdue
 }): Sweeper {
-  const { cluster, node, clock, deadlines, logger, counters, leaseMs } = parts
+  const { cluster, node, clock, deadlines, logger, counters, leaseMs, live } = parts
   let next: Moment | undefined
   let isStopped = false
-  let hasLetGo = false
+  /** How often this node has let go of tasks, and how many of these times nothing is left of. */
+  let timesLetGo = 0
+  let timesTakenUp = 0
   let sweepsUntilLook = 0
   let isFailing = false
 
   const sweepNode = async (dead: string, diedAt: number): Promise<boolean> => {
-    const orphans = await findOrphans(parts.store, dead, parts.isLive)
+    const orphans = await findOrphans(parts.store, dead, (taskId) => live.has(taskId))
     return recoverAll(orphans, diedAt, parts.recover, () => isStopped)
   }
 
@@ -66,6 +70,9 @@ export function createSweeper(parts: {
       (name) => name !== undefined && name !== node.id() && !dead.has(name) && cluster.forget(name),
     )
   }
+
+  /** Whether something that was let go has not ended here: it is no orphan yet, and will be one. */
+  const isLettingGo = (): boolean => [...live.values()].some(({ log }) => log?.refusal !== undefined)
 
   const sweep = async (): Promise<void> => {
     if (clock.monotonicMs() - node.steadySinceMs() < leaseMs) return
@@ -82,9 +89,11 @@ export function createSweeper(parts: {
       await deliverForgotten(new Set(deadNodes.map(({ node: dead }) => dead)))
       sweepsUntilLook = SWEEPS_PER_LOOK - 1
     }
-    if (!hasLetGo || isStopped) return
-    hasLetGo = false
-    if (!(await sweepNode(node.id(), clock.now()))) hasLetGo = true
+    if (timesTakenUp === timesLetGo || isStopped) return
+    const times = timesLetGo
+    const isLast = !isLettingGo()
+    const isSwept = await sweepNode(node.id(), clock.now())
+    if (isLast && isSwept) timesTakenUp = times
   }
 
   const round = async (): Promise<void> => {
@@ -105,7 +114,7 @@ export function createSweeper(parts: {
 
   return {
     start: plan,
-    noteLetGo: () => void (hasLetGo = true),
+    noteLetGo: () => void (timesLetGo += 1),
     stop() {
       isStopped = true
       next?.disarm()

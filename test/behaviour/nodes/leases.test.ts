@@ -1,6 +1,6 @@
 import { defineTool, type TaskContext } from 'outlive'
 import { controllableTool, verifyLog } from 'outlive/testing'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { LEASE_MS, setupNodes } from '../../support/nodes.ts'
 import { collect, watch } from '../../support/setup.ts'
 
@@ -51,6 +51,40 @@ test('without a renewal at two thirds of its lease a node stops what may run aga
   expect(await a.ann.result(mayRunAgain.taskId)).toBe('ran again')
   expect(again.calls.map(({ ctx }: { ctx: TaskContext }) => ctx.attempt)).toEqual([1, 2])
   expect((await a.tasks.operator.stats()).counters).toMatchObject({ fencedTimes: 1, lostLeases: 0 })
+})
+
+test('what a node has let go of runs again however long its code takes to end', async () => {
+  const { start, advance, settle } = setupNodes()
+  const deaf = controllableTool<undefined, string>('deaf', { policy: { recovery: 'rerun' } })
+  const a = await start({ tools: [deaf.tool], graceMs: 4 * LEASE_MS })
+  const { taskId } = await a.ann.spawn(deaf.tool, undefined)
+  await settle()
+  a.cut()
+  await advance((LEASE_MS * 2) / 3 + 10)
+  a.mend()
+  await advance(2 * LEASE_MS)
+  // Its grace goes on: the store still gives the task to the node that runs its code.
+  expect(deaf.calls).toHaveLength(1)
+  await advance(4 * LEASE_MS)
+  expect(deaf.calls).toHaveLength(2)
+  deaf.call(1).resolve('ran again')
+  await settle()
+  expect(await a.ann.result(taskId)).toBe('ran again')
+})
+
+test('a store that fails while a node takes up what it has let go is asked again', async () => {
+  const { start, advance, settle, store } = setupNodes()
+  const again = rerunnable()
+  const a = await start({ tools: [again.tool] })
+  await a.ann.spawn(again.tool, undefined)
+  await settle()
+  const list = vi.spyOn(store, 'list').mockRejectedValueOnce(new Error('the store fails once'))
+  a.cut()
+  await advance((LEASE_MS * 2) / 3 + 10)
+  a.mend()
+  await advance(3 * LEASE_MS)
+  expect(list).toHaveBeenCalled()
+  expect(again.calls).toHaveLength(2)
 })
 
 test('a node that wakes up after its lease is lost writes nothing, stops all it ran, and joins anew', async () => {
