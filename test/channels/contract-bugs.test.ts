@@ -196,6 +196,7 @@ const REMOTE_BUGS: Readonly<Record<string, Plant>> = {
     return {
       send(asked) {
         const sent = turn.then(() => send(asked))
+        // The bug itself: whatever comes next waits long for one that has failed.
         turn = sent.catch(() => new Promise((resolve) => setTimeout(resolve, 20_000).unref()))
         return sent
       },
