@@ -43,7 +43,11 @@ test('a type of rxjs may be named anywhere in src, and every import below is all
   writeModule(root, 'machines/vocabulary.ts', "import 'xstate'")
   writeModule(root, 'src/ports/clock.ts', "import '../../machines/vocabulary.ts'\nimport type {} from 'rxjs'")
   writeModule(root, 'src/events/hub.ts', "import '../ports/clock.ts'\nimport 'rxjs'\nimport 'eventemitter3'")
-  writeModule(root, 'src/runtime/journal.ts', "import '../events/hub.ts'\nimport 'xstate'\nimport 'node:async_hooks'")
+  writeModule(
+    root,
+    'src/runtime/journal/journal.ts',
+    "import '../../events/hub.ts'\nimport 'xstate'\nimport 'node:async_hooks'",
+  )
   writeModule(root, 'src/adapters/system/random-id.ts', "import '../../ports/clock.ts'\nimport 'nanoid'")
   const { files, violations } = await cruiseModules(root, FOLDERS, ARCHITECTURE_RULES)
   expect(violations).toEqual([])

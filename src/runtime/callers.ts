@@ -13,7 +13,7 @@ import type { RunOutcome, Ticket } from '../ports/task-handle.ts'
 import type { TaskEventData } from '../ports/task-event.ts'
 import type { Durability } from '../ports/task-record.ts'
 import type { TaskChartEventType } from '../../machines/vocabulary.ts'
-import type { Journal } from './journal.ts'
+import type { Journal } from './journal/journal.ts'
 import { isAttached, type Caller, type LiveTask } from './live-task.ts'
 import { createLiveTicket } from './ticket.ts'
 

@@ -23,7 +23,7 @@ import type { OpenQuestion } from '../ports/task-record.ts'
 import { checkSchema, fitTo, toJsonSchema } from '../schema.ts'
 import type { Callers } from './callers.ts'
 import type { Inboxes } from './messages/inboxes.ts'
-import type { Journal } from './journal.ts'
+import type { Journal } from './journal/journal.ts'
 import { decodeFrozen, encodeJson } from './values/json.ts'
 import {
   hasEnded,

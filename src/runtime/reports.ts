@@ -13,7 +13,7 @@ import type { TaskProgress, TaskUsage } from '../ports/task-record.ts'
 import type { ProgressReport } from '../ports/tool.ts'
 import type { Budgets } from './budgets.ts'
 import type { Counters } from './counters.ts'
-import type { Journal } from './journal.ts'
+import type { Journal } from './journal/journal.ts'
 import { decodeFrozen, encodeJson } from './values/json.ts'
 import { reportedOf, type LiveTask } from './live-task.ts'
 

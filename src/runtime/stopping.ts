@@ -23,7 +23,7 @@ import type { TaskContext } from '../ports/tool.ts'
 import type { Ambient } from './ambient.ts'
 import type { Counters } from './counters.ts'
 import { createFailure } from './values/failure.ts'
-import type { Journal } from './journal.ts'
+import type { Journal } from './journal/journal.ts'
 import { isStopping, isToBeRetried, type LiveTask, type Stop, type StopOfTrees } from './live-task.ts'
 import { deepestFirst } from './tree-index.ts'
 

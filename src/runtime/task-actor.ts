@@ -37,7 +37,7 @@ import type { Counters } from './counters.ts'
 import { finalDataOf, keepResult, outboxOf } from './endings.ts'
 import { createFailure, toFailure } from './values/failure.ts'
 import type { Inboxes } from './messages/inboxes.ts'
-import type { Journal } from './journal.ts'
+import type { Journal } from './journal/journal.ts'
 import {
   attemptOf,
   isAttached,

@@ -66,14 +66,14 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     title: 'a result is sent before its end is committed',
-    file: 'src/runtime/journal.ts',
+    file: 'src/runtime/journal/log-writer.ts',
     find: '    log.isInFlight = true\n    log.pending = undefined',
     replace: '    committed.push(commit)\n    log.isInFlight = true\n    log.pending = undefined',
     foundBy: ['history rule 6'],
   },
   {
     title: 'numbers of events are given twice',
-    file: 'src/runtime/journal.ts',
+    file: 'src/runtime/journal/journal.ts',
     find: '    task.lastSeq += 1\n    return { seq: task.lastSeq, type, at: clock.now()',
     replace:
       "    if (type !== 'task.redirected') task.lastSeq += 1\n    return { seq: task.lastSeq, type, at: clock.now()",
@@ -102,7 +102,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     title: 'a commit that has failed is not sent again',
-    file: 'src/runtime/store-writer.ts',
+    file: 'src/runtime/journal/store-writer.ts',
     find: '        if (end(tried)) retryLater(sent, error)',
     replace: '        end(tried)',
     foundBy: ['history rule 8'],
@@ -160,8 +160,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     title: 'what waits to be written is cleared before the store has taken it',
-    file: 'src/runtime/journal.ts',
-    find: '    if (commit.events.length > 0) log.pending = [...commit.events, ...(log.pending ?? [])]\n',
+    file: 'src/runtime/journal/log-writer.ts',
+    find: '  if (commit.events.length > 0) log.pending = [...commit.events, ...(log.pending ?? [])]\n',
     replace: '',
     foundBy: ['log law 1', 'log law 3', 'log law 7', 'history rule 8'],
   },

@@ -35,7 +35,7 @@ export const LAYERS = [
     path: '^src/(session|operator|audit|dead-deliveries|handle|inbox-verbs|call-spec|begin-call|recall|task-places|cancel-elsewhere|prepare-task|health|queries|list-cursor|stats)\\.ts$',
     file: 'src/session.ts',
   },
-  { name: 'runtime', path: '^src/runtime/', file: 'src/runtime/journal.ts' },
+  { name: 'runtime', path: '^src/runtime/', file: 'src/runtime/journal/journal.ts' },
   { name: 'events-and-delivery', path: '^src/(events|delivery)/', file: 'src/events/hub.ts' },
   {
     name: 'options',
@@ -126,7 +126,7 @@ export const ARCHITECTURE_RULES: readonly ArchitectureRule[] = [
     why: 'A cycle has no order in which it can be read.',
     from: {},
     to: { circular: true },
-    brokenBy: { file: 'src/runtime/journal.ts', imports: 'src/runtime/shutdown.ts', mutual: true },
+    brokenBy: { file: 'src/runtime/journal/journal.ts', imports: 'src/runtime/shutdown.ts', mutual: true },
   },
   {
     name: 'imports-exist',
@@ -157,7 +157,7 @@ export const ARCHITECTURE_RULES: readonly ArchitectureRule[] = [
       path: '^src/(session|operator|audit|dead-deliveries|handle|inbox-verbs|call-spec|queries|list-cursor|stats|options|tool|schema|approval|errors)\\.ts$|^src/(runtime|events|delivery|ports)/',
     },
     to: { path: '^src/(adapters|faces)/' },
-    brokenBy: { file: 'src/runtime/journal.ts', imports: 'src/adapters/memory/memory-store.ts' },
+    brokenBy: { file: 'src/runtime/journal/journal.ts', imports: 'src/adapters/memory/memory-store.ts' },
   },
   {
     name: 'adapters-point-inward',

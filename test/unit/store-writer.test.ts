@@ -3,7 +3,7 @@ import { createManualClock, type ManualClock } from 'outlive/testing'
 import { expect, test } from 'vitest'
 import { createDeadlines } from '../../src/runtime/deadlines.ts'
 import { createCounters } from '../../src/runtime/counters.ts'
-import { createStoreWriter, type StoreWriter } from '../../src/runtime/store-writer.ts'
+import { createStoreWriter, type StoreWriter } from '../../src/runtime/journal/store-writer.ts'
 import { seededRandom } from '../support/setup.ts'
 
 const DONE: CommitReply = { kind: 'committed', ownerPosition: 1, position: 1 }

@@ -8,7 +8,7 @@
  * Calls that are not of record are this process's own, and go on.
  */
 import type { StopCause } from '../../../machines/vocabulary.ts'
-import type { Journal } from '../journal.ts'
+import type { Journal } from '../journal/journal.ts'
 import type { LiveTask } from '../live-task.ts'
 import type { Stopping } from '../stopping.ts'
 import { deepestFirst } from '../tree-index.ts'

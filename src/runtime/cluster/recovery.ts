@@ -15,7 +15,7 @@ import type { StoredEvent, TaskEventData } from '../../ports/task-event.ts'
 import type { OpenQuestion, StoredRecord } from '../../ports/task-record.ts'
 import type { Commit, TaskStore } from '../../ports/task-store.ts'
 import type { Counters } from '../counters.ts'
-import type { Journal } from '../journal.ts'
+import type { Journal } from '../journal/journal.ts'
 import type { TaskSpec } from '../live-task.ts'
 import { createFailure } from '../values/failure.ts'
 

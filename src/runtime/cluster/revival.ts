@@ -5,7 +5,7 @@
 import type { Clock } from '../../ports/clock.ts'
 import type { OpenQuestion } from '../../ports/task-record.ts'
 import type { Budgets } from '../budgets.ts'
-import type { Journal } from '../journal.ts'
+import type { Journal } from '../journal/journal.ts'
 import { createLiveTask, rareOf, reportedOf, type LiveTask } from '../live-task.ts'
 import type { SupervisorActor } from '../supervisor-actor.ts'
 import type { TreeIndex } from '../tree-index.ts'

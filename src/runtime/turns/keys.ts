@@ -15,7 +15,7 @@ import { TaskError } from '../../errors.ts'
 import type { Deadlines, Moment } from '../../ports/deadlines.ts'
 import type { Claim } from '../../ports/task-store.ts'
 import { dependsOn } from './depends-on.ts'
-import type { Journal } from '../journal.ts'
+import type { Journal } from '../journal/journal.ts'
 import type { KeyWish, LiveTask } from '../live-task.ts'
 
 /** How often a claim that another process holds is tried again, in milliseconds. */

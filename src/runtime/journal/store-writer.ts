@@ -13,12 +13,12 @@
  * 3. No commit is dropped. One that has no answer after `ATTEMPT_LIMIT_MS` is sent again; of two answers the first counts.
  * 4. A commit that fails again while others are answered is tried on its own, and holds up nobody.
  */
-import { backoffDelayMs, type BackoffPolicy } from '../../machines/policies/backoff.ts'
-import type { Deadlines, Moment } from '../ports/deadlines.ts'
-import type { Logger } from '../ports/logger.ts'
-import type { Awaitable } from '../ports/awaitable.ts'
-import type { Commit, CommitReply, TaskStore } from '../ports/task-store.ts'
-import type { Counters } from './counters.ts'
+import { backoffDelayMs, type BackoffPolicy } from '../../../machines/policies/backoff.ts'
+import type { Deadlines, Moment } from '../../ports/deadlines.ts'
+import type { Logger } from '../../ports/logger.ts'
+import type { Awaitable } from '../../ports/awaitable.ts'
+import type { Commit, CommitReply, TaskStore } from '../../ports/task-store.ts'
+import type { Counters } from '../counters.ts'
 
 const BACKOFF: BackoffPolicy = { baseMs: 50, factor: 2, maxMs: 5_000, jitter: 'full' }
 /** A store that has lost a request, or its answer, does not say so. */
