@@ -109,7 +109,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     title: 'an attempt keeps its number',
-    file: 'src/runtime/attempts.ts',
+    file: 'src/runtime/life/attempts.ts',
     find: 'attempts.current = createAttempt(task, before.current.number + 1)',
     replace: 'attempts.current = createAttempt(task, before.current.number)',
     foundBy: ['log law 7'],

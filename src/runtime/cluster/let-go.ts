@@ -10,7 +10,7 @@
 import type { StopCause } from '../../../machines/vocabulary.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { LiveTask } from '../live-task.ts'
-import type { Stopping } from '../stopping.ts'
+import type { Stopping } from '../life/stopping.ts'
 import { deepestFirst } from '../tree-index.ts'
 
 export interface LetGo {

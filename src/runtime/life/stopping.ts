@@ -13,19 +13,19 @@
  * 3. Children are final before their parent.
  * 4. One grace clock per accepted stop, from its acceptance.
  */
-import { TaskStoppedError } from '../errors.ts'
-import { toldError } from '../told-error.ts'
-import type { StopCause, TaskChartEventType } from '../../machines/vocabulary.ts'
-import type { Clock } from '../ports/clock.ts'
-import type { Deadlines } from '../ports/deadlines.ts'
-import type { Logger } from '../ports/logger.ts'
-import type { TaskContext } from '../ports/tool.ts'
-import type { Ambient } from './ambient.ts'
-import type { Counters } from './counters.ts'
-import { createFailure } from './values/failure.ts'
-import type { Journal } from './journal/journal.ts'
-import { isStopping, isToBeRetried, type LiveTask, type Stop, type StopOfTrees } from './live-task.ts'
-import { deepestFirst } from './tree-index.ts'
+import { TaskStoppedError } from '../../errors.ts'
+import { toldError } from '../../told-error.ts'
+import type { StopCause, TaskChartEventType } from '../../../machines/vocabulary.ts'
+import type { Clock } from '../../ports/clock.ts'
+import type { Deadlines } from '../../ports/deadlines.ts'
+import type { Logger } from '../../ports/logger.ts'
+import type { TaskContext } from '../../ports/tool.ts'
+import type { Ambient } from '../ambient.ts'
+import type { Counters } from '../counters.ts'
+import { createFailure } from '../values/failure.ts'
+import type { Journal } from '../journal/journal.ts'
+import { isStopping, isToBeRetried, type LiveTask, type Stop, type StopOfTrees } from '../live-task.ts'
+import { deepestFirst } from '../tree-index.ts'
 
 const SLICE = 1_000
 /** Abandoned tasks that are reported one by one; the rest of a stop is reported as a number. */

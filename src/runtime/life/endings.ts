@@ -1,14 +1,14 @@
 /** What an ended task leaves: its result as JSON, the data of its last event, and what has to be delivered. */
-import type { TaskFailure } from '../../machines/vocabulary.ts'
-import { requestDelivery } from '../delivery/entries.ts'
-import type { Settings } from '../options.ts'
-import type { IdSource } from '../ports/id-source.ts'
-import type { TaskEventData } from '../ports/task-event.ts'
-import type { OutboxEntry } from '../ports/delivery.ts'
-import { cutResult, type KeptResult } from './values/cut-result.ts'
-import { createFailure } from './values/failure.ts'
-import { encodeJson } from './values/json.ts'
-import { isAttached, type LiveTask } from './live-task.ts'
+import type { TaskFailure } from '../../../machines/vocabulary.ts'
+import { requestDelivery } from '../../delivery/entries.ts'
+import type { Settings } from '../../options.ts'
+import type { IdSource } from '../../ports/id-source.ts'
+import type { TaskEventData } from '../../ports/task-event.ts'
+import type { OutboxEntry } from '../../ports/delivery.ts'
+import { cutResult, type KeptResult } from '../values/cut-result.ts'
+import { createFailure } from '../values/failure.ts'
+import { encodeJson } from '../values/json.ts'
+import { isAttached, type LiveTask } from '../live-task.ts'
 
 /** How much of a result is kept, and what becomes of a larger one. */
 type ResultLimits = Pick<Settings['retention'], 'maxResultBytes' | 'oversizeResult'>

@@ -2,9 +2,9 @@
  * How long tasks have run, over all their attempts: what the hard deadline `timeoutMs` is a limit of. It stands still
  * while a task is queued, waits for an answer or for its next attempt.
  */
-import type { Clock } from '../ports/clock.ts'
-import type { Deadlines } from '../ports/deadlines.ts'
-import { rareOf, type LiveTask } from './live-task.ts'
+import type { Clock } from '../../ports/clock.ts'
+import type { Deadlines } from '../../ports/deadlines.ts'
+import { rareOf, type LiveTask } from '../live-task.ts'
 
 export interface RunningTime {
   /** Does nothing when it goes on already. */

@@ -11,19 +11,19 @@
  * 3. What comes of an attempt that is over is counted and changes nothing.
  * 4. Filters and hooks are called outside of any task, and what they throw is reported.
  */
-import { decideRestart } from '../../machines/policies/restarts.ts'
-import { decideRetry, isRetryableByDefault, type RetryDecision } from '../../machines/policies/retry.ts'
-import type { StopCause, TaskFailure } from '../../machines/vocabulary.ts'
-import { quote } from '../options.ts'
-import type { Clock } from '../ports/clock.ts'
-import type { Deadlines } from '../ports/deadlines.ts'
-import type { Logger } from '../ports/logger.ts'
-import type { TaskEventData } from '../ports/task-event.ts'
-import type { CheckedRetry } from '../tool.ts'
-import { inItsContext, type Ambient } from './ambient.ts'
-import type { Counters } from './counters.ts'
-import { createFailure } from './values/failure.ts'
-import { attemptOf, isStopping, parentOf, type Attempt, type LiveTask, type TaskAttempts } from './live-task.ts'
+import { decideRestart } from '../../../machines/policies/restarts.ts'
+import { decideRetry, isRetryableByDefault, type RetryDecision } from '../../../machines/policies/retry.ts'
+import type { StopCause, TaskFailure } from '../../../machines/vocabulary.ts'
+import { quote } from '../../options.ts'
+import type { Clock } from '../../ports/clock.ts'
+import type { Deadlines } from '../../ports/deadlines.ts'
+import type { Logger } from '../../ports/logger.ts'
+import type { TaskEventData } from '../../ports/task-event.ts'
+import type { CheckedRetry } from '../../tool.ts'
+import { inItsContext, type Ambient } from '../ambient.ts'
+import type { Counters } from '../counters.ts'
+import { createFailure } from '../values/failure.ts'
+import { attemptOf, isStopping, parentOf, type Attempt, type LiveTask, type TaskAttempts } from '../live-task.ts'
 
 /** What follows a failure. `overtaken`: the filter has stopped the task, and that ends it. */
 export type NextStep = RetryDecision | { readonly kind: 'overtaken' }
