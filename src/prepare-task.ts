@@ -3,7 +3,7 @@ import { checkKey } from './options.ts'
 import type { PreparedTask, Projection } from './ports/projection.ts'
 import type { TaskStore } from './ports/task-store.ts'
 import { idTaken } from './runtime/admission.ts'
-import type { TaskSpec } from './runtime/live-task.ts'
+import type { TaskSpec } from './runtime/task-spec.ts'
 
 export type PrepareTask = (spec: TaskSpec, parentId: string | undefined) => Promise<string | undefined>
 

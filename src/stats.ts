@@ -3,7 +3,8 @@ import { isFinalStatus, type TaskStatus } from '../machines/vocabulary.ts'
 import type { TaskStats } from './ports/session.ts'
 import type { TaskStore } from './ports/task-store.ts'
 import type { Counters } from './runtime/counters.ts'
-import { statusOf, type TreeNode } from './runtime/live-task.ts'
+import type { TreeNode } from './runtime/live-task.ts'
+import { statusOf } from './runtime/task-state.ts'
 import { descendantsOf, type TreeIndex } from './runtime/tree-index.ts'
 
 /** The numbers over all owners, with everything that happened without anybody being told. */

@@ -19,7 +19,8 @@ import {
 } from '../../machines/policies/budget.ts'
 import { TaskError } from '../errors.ts'
 import type { TaskBudget, TaskUsage } from '../ports/task-record.ts'
-import { parentOf, rareOf, type Budget, type LiveTask } from './live-task.ts'
+import { rareOf, type Budget, type LiveTask } from './live-task.ts'
+import { parentOf } from './task-state.ts'
 
 /** What came of a report. */
 export interface Drawing {

@@ -14,7 +14,8 @@ import type { TaskEventData } from '../ports/task-event.ts'
 import type { Durability } from '../ports/task-record.ts'
 import type { TaskChartEventType } from '../../machines/vocabulary.ts'
 import type { Journal } from './journal/journal.ts'
-import { isAttached, type Caller, type LiveTask } from './live-task.ts'
+import type { Caller, LiveTask } from './live-task.ts'
+import { isAttached } from './task-state.ts'
 import { createLiveTicket } from './ticket.ts'
 
 export type DetachReason = TaskEventData['task.backgrounded']['reason']

@@ -2,7 +2,8 @@
 import { onAbort } from '../abort-listeners.ts'
 import { WaitTimeoutError } from '../errors.ts'
 import type { Deadlines, Moment } from '../ports/deadlines.ts'
-import { parentOf, type LiveTask, type TreeNode } from './live-task.ts'
+import type { LiveTask, TreeNode } from './live-task.ts'
+import { parentOf } from './task-state.ts'
 import { childrenOf, type TreeIndex } from './tree-index.ts'
 import type { Wait, Waits } from './waits.ts'
 

@@ -1,6 +1,6 @@
 /**
  * One live task as the runtime holds it: the data beside its chart. Plain fields, all set at birth, because a host may
- * hold a hundred thousand of these.
+ * hold a hundred thousand of these. What the call asked for is in `task-spec`, where the task stands in `task-state`.
  *
  * 1. `log` is absent while the call is ephemeral and never goes away again once it is there.
  * 2. `stop` is set when a stop is accepted, `cause` when it is signalled; neither is ever replaced.
@@ -9,34 +9,23 @@
  */
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { ActorRefFrom } from 'xstate'
-import type { OnBusy } from '../../machines/policies/busy-key.ts'
-import type { BudgetAmounts, BudgetGrant, BudgetRequest } from '../../machines/policies/budget.ts'
-import type { Correlation, Lineage } from '../../machines/policies/lineage.ts'
+import type { BudgetAmounts, BudgetGrant } from '../../machines/policies/budget.ts'
+import type { Correlation } from '../../machines/policies/lineage.ts'
 import type { QuestionState } from '../../machines/policies/questions.ts'
-import type { RestartIntensity } from '../../machines/policies/restarts.ts'
 import type { ExhaustedLimit } from '../../machines/policies/retry.ts'
 import type { FreshEvent } from '../../machines/policies/retention.ts'
 import type { TaskMachine } from '../../machines/task.machine.ts'
-import type {
-  CallerState,
-  FinalStatus,
-  StopCause,
-  TaskChartEventType,
-  TaskFailure,
-  TaskStateValue,
-  TaskStatus,
-  WorkState,
-} from '../../machines/vocabulary.ts'
-import { toTaskStatus } from '../../machines/vocabulary.ts'
+import type { CallerState, FinalStatus, StopCause, TaskFailure } from '../../machines/vocabulary.ts'
 import type { Moment } from '../ports/deadlines.ts'
-import type { TaskMessage } from '../ports/message.ts'
-import type { RunOutcome } from '../ports/task-handle.ts'
-import type { StoredEvent } from '../ports/task-event.ts'
-import type { OpenQuestion, StoredPolicy, StoredRecord, TaskProgress, TaskUsage } from '../ports/task-record.ts'
 import type { OutboxEntry } from '../ports/delivery.ts'
+import type { StoredEvent } from '../ports/task-event.ts'
+import type { RunOutcome } from '../ports/task-handle.ts'
+import type { OpenQuestion, StoredRecord, TaskProgress, TaskUsage } from '../ports/task-record.ts'
 import type { Attachment, Claim, CommitReply } from '../ports/task-store.ts'
-import type { ToolFunction } from '../ports/tool.ts'
-import type { CheckedRetry } from '../tool.ts'
+import type { Stop } from './life/stop.ts'
+import type { LiveInbox } from './messages/live-inbox.ts'
+import type { TaskSpec } from './task-spec.ts'
+import type { Place } from './turns/place.ts'
 import type { KeptResult } from './values/cut-result.ts'
 
 /** How a task's code ended. */
@@ -53,80 +42,6 @@ export interface TreeNode {
 export interface OwnerNode extends TreeNode {
   readonly kind: 'owner'
   readonly owner: string
-}
-
-/** What a call asked for besides its input, checked and complete. Calls that ask for the same may share it. */
-export interface TaskSpec {
-  readonly tool: string
-  readonly run: ToolFunction<never, unknown>
-  readonly owner: string
-  readonly conversation: string | undefined
-  readonly origin: string | undefined
-  readonly name: string | undefined
-  readonly description: string | undefined
-  readonly metadata: Readonly<Record<string, unknown>> | undefined
-  readonly correlation: Correlation | undefined
-  readonly inlineMs: number
-  readonly policy: StoredPolicy
-  /** Absent when the call says nothing of its attempts: it has one, and fails with it. */
-  readonly attempts: AttemptPolicy | undefined
-  /** Absent when the task fails with its process. */
-  readonly recovery: { readonly maxInterruptions: number } | undefined
-  readonly budget: BudgetRequest | undefined
-  readonly durable: boolean
-  /** Among the queued tasks of its owner, the highest goes first. */
-  readonly priority: number
-  readonly concurrency: KeyWish | undefined
-  readonly dedupe: DedupeWish | undefined
-  /** Where the result goes if nobody redirects it. */
-  readonly targets: readonly string[]
-  readonly hasExplicitTarget: boolean
-  /** The task only stands for this one, which runs in another process. */
-  readonly shadowOf: string | undefined
-}
-
-/** A parent that runs in another process, as its child knows it. */
-export interface RemoteParent extends Lineage {
-  readonly taskId: string
-  /** Of the parent when it adopted the child. */
-  readonly epoch: number
-}
-
-/** The concurrency key a task asks for before it starts. */
-export interface KeyWish {
-  readonly key: string
-  readonly onBusy: OnBusy
-}
-
-/** The key under which calls with the same tool and input are one task. */
-export interface DedupeWish {
-  readonly key: string
-  /** Tells the tool and the input from others. */
-  readonly digest: string
-}
-
-/** Where a task stands that needs a slot to run. */
-export interface Place {
-  state: 'queued' | 'held' | 'lent' | 'gone'
-  /** Starts the task's code, once that may be started. */
-  start: (() => void) | undefined
-  /** Takes it out of the queue. */
-  leaveQueue: (() => void) | undefined
-  /** For how many reasons its slot is lent. */
-  reasons: number
-  /** It runs although the queue was full: its caller waits for it, however long. */
-  readonly isOverdraft: boolean
-}
-
-/** What a call says of its attempts, complete. */
-export interface AttemptPolicy {
-  /** Infinity: as long as the task may run. */
-  readonly attemptTimeoutMs: number
-  readonly retry: CheckedRetry | undefined
-  /** How often the children may be tried again. */
-  readonly restarts: RestartIntensity | undefined
-  /** Nobody knows whether what a schema made can be copied: all attempts get the same. */
-  readonly sharesInput: boolean
 }
 
 /** What one task and everything below it may spend. Tasks below that have none of their own share it. */
@@ -184,27 +99,6 @@ export interface Caller {
   /** Its ticket is on the way. */
   isLeaving: boolean
   next: Caller | undefined
-}
-
-/** A stop as one of its tasks has it. Its roots share one of these, and all tasks below them another. */
-export interface Stop {
-  readonly isRoot: boolean
-  readonly ofTrees: StopOfTrees
-}
-
-/** An accepted stop of one or more trees. */
-export interface StopOfTrees {
-  readonly cause: StopCause
-  /** What the charts of the roots are told; everything below is cancelled. */
-  readonly rootEvent: TaskChartEventType
-  /** Work that has not settled is let go from now on. */
-  isGraceOver: boolean
-  /** Tasks it reached that still live. */
-  liveCount: number
-  /** The cause of the child that was signalled last: its siblings, which follow, share it. */
-  causeBelow: StopCause | undefined
-  grace: Moment | undefined
-  abandonedCount: number
 }
 
 /** Hears whether the store has granted a claim; if not, who holds it, where that is known. */
@@ -270,14 +164,6 @@ export interface Questions {
   readonly open: Map<string, LiveQuestion>
   /** What became of each, by its key. A key stays here for good. */
   readonly states: Map<string, QuestionState>
-}
-
-/** What waits for a task's code to read it, and the code that waits for more. */
-export interface LiveInbox {
-  readonly letters: { readonly message: TaskMessage; readonly bytes: number }[]
-  /** The sum of the letters'. */
-  bytes: number
-  readonly readers: Set<{ give(message: TaskMessage): void; refuse(error: Error): void }>
 }
 
 /** What few tasks ever need. */
@@ -456,70 +342,4 @@ export function rareOf(task: LiveTask): Rare {
     budget: undefined,
     recovery: undefined,
   })
-}
-
-/** Where the chart stands; `queued` as long as the task has none. */
-function stateOf(task: LiveTask): TaskStateValue {
-  if (task.finalStatus !== undefined) return task.finalStatus
-  return task.actor === undefined
-    ? { live: { work: 'queued', caller: task.lastCaller } }
-    : task.actor.getSnapshot().value
-}
-
-export function statusOf(task: LiveTask): TaskStatus {
-  return toTaskStatus(stateOf(task))
-}
-
-/** The state of the work region, or nothing when the task is final. */
-export function workOf(task: LiveTask): WorkState | undefined {
-  const state = stateOf(task)
-  return typeof state === 'string' ? undefined : state.live.work
-}
-
-/** Whether somebody awaits the call inline, or did when it ended. */
-export function isAttached(task: LiveTask): boolean {
-  const state = stateOf(task)
-  return (typeof state === 'string' ? task.lastCaller : state.live.caller) === 'attached'
-}
-
-export function isStopping(task: LiveTask): boolean {
-  return statusOf(task) === 'stopping'
-}
-
-/** The last attempt that has begun, from 1. */
-export function attemptOf(task: LiveTask): number {
-  return task.attempts === undefined ? 1 : task.attempts.current.number
-}
-
-/** Raised with each attempt and with each process. */
-export function epochOf(task: LiveTask): number {
-  return attemptOf(task) + (task.rare?.recovery?.epochsAhead ?? 0)
-}
-
-/** Why its code has to stop: because the task does, or only the attempt. */
-export function currentCauseOf({ cause, attempts }: LiveTask): StopCause | undefined {
-  if (cause !== undefined || attempts === undefined || attempts.current.isOver) return cause
-  return attempts.current.cause
-}
-
-/** Whether another attempt follows as soon as the current one is over. */
-export function isToBeRetried(task: LiveTask): boolean {
-  return task.attempts?.nextAtMs !== undefined
-}
-
-/** Whether none of its code runs, or will run in another attempt. That its end waits for its turn changes nothing. */
-export function hasEnded(task: LiveTask): boolean {
-  if (task.finalStatus !== undefined) return true
-  if (task.outcome !== undefined) return task.spec.attempts?.retry === undefined
-  return task.ownCodeEnded && !isToBeRetried(task) && workOf(task) !== 'retrying'
-}
-
-/** The task above, if it still owns this one. */
-export function parentOf(task: LiveTask): LiveTask | undefined {
-  return task.above.kind === 'task' ? (task.above as LiveTask) : undefined
-}
-
-/** Whether it runs here, instead of standing for one that does not. */
-export function isNoShadow({ spec }: LiveTask): boolean {
-  return spec.shadowOf === undefined
 }

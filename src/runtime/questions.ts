@@ -25,17 +25,8 @@ import type { Callers } from './callers.ts'
 import type { Inboxes } from './messages/inboxes.ts'
 import type { Journal } from './journal/journal.ts'
 import { decodeFrozen, encodeJson } from './values/json.ts'
-import {
-  hasEnded,
-  isAttached,
-  isStopping,
-  parentOf,
-  rareOf,
-  workOf,
-  type LiveQuestion,
-  type LiveTask,
-  type Questions,
-} from './live-task.ts'
+import { rareOf, type LiveQuestion, type LiveTask, type Questions } from './live-task.ts'
+import { hasEnded, isAttached, isStopping, parentOf, workOf } from './task-state.ts'
 import { senderOf, toQuestionMessage } from './messages/question-message.ts'
 
 const ANSWER_WITHIN_MS = 24 * 60 * 60_000

@@ -1,6 +1,7 @@
 /** The record of a live task as a store keeps it. */
 import type { OpenQuestion, StoredRecord, StoredRecovery, TaskBudget } from '../ports/task-record.ts'
-import { attemptOf, currentCauseOf, epochOf, isAttached, statusOf, type Budget, type LiveTask } from './live-task.ts'
+import type { Budget, LiveTask } from './live-task.ts'
+import { attemptOf, currentCauseOf, epochOf, isAttached, statusOf } from './task-state.ts'
 import { hardDeadlineAt } from './life/running-time.ts'
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] }

@@ -3,7 +3,8 @@ import { isFinalStatus, type TaskStatus } from '../../machines/vocabulary.ts'
 import type { Ticket } from '../ports/task-handle.ts'
 import { quote } from '../options.ts'
 import type { Durability, OpenQuestion } from '../ports/task-record.ts'
-import { statusOf, type LiveTask } from './live-task.ts'
+import type { LiveTask } from './live-task.ts'
+import { statusOf } from './task-state.ts'
 import { openQuestionsOf } from './stored-record.ts'
 
 interface Ticketed {

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { createLiveTask, type LiveTask, type TaskSpec, type TreeNode } from '../../src/runtime/live-task.ts'
+import { createLiveTask, type LiveTask, type TreeNode } from '../../src/runtime/live-task.ts'
+import type { TaskSpec } from '../../src/runtime/task-spec.ts'
 import {
   childrenOf,
   createTreeIndex,

@@ -16,7 +16,7 @@ import type { OpenQuestion, StoredRecord } from '../../ports/task-record.ts'
 import type { Commit, TaskStore } from '../../ports/task-store.ts'
 import type { Counters } from '../counters.ts'
 import type { Journal } from '../journal/journal.ts'
-import type { TaskSpec } from '../live-task.ts'
+import type { TaskSpec } from '../task-spec.ts'
 import { createFailure } from '../values/failure.ts'
 
 /** What a call was, so that it can be made again. */

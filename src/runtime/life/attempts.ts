@@ -23,7 +23,8 @@ import type { CheckedRetry } from '../../tool.ts'
 import { inItsContext, type Ambient } from '../ambient.ts'
 import type { Counters } from '../counters.ts'
 import { createFailure } from '../values/failure.ts'
-import { attemptOf, isStopping, parentOf, type Attempt, type LiveTask, type TaskAttempts } from '../live-task.ts'
+import type { Attempt, LiveTask, TaskAttempts } from '../live-task.ts'
+import { attemptOf, isStopping, parentOf } from '../task-state.ts'
 
 /** What follows a failure. `overtaken`: the filter has stopped the task, and that ends it. */
 export type NextStep = RetryDecision | { readonly kind: 'overtaken' }

@@ -8,7 +8,8 @@ import type { OutboxEntry } from '../../ports/delivery.ts'
 import { cutResult, type KeptResult } from '../values/cut-result.ts'
 import { createFailure } from '../values/failure.ts'
 import { encodeJson } from '../values/json.ts'
-import { isAttached, type LiveTask } from '../live-task.ts'
+import type { LiveTask } from '../live-task.ts'
+import { isAttached } from '../task-state.ts'
 
 /** How much of a result is kept, and what becomes of a larger one. */
 type ResultLimits = Pick<Settings['retention'], 'maxResultBytes' | 'oversizeResult'>

@@ -24,7 +24,9 @@ import type { Ambient } from '../ambient.ts'
 import type { Counters } from '../counters.ts'
 import { createFailure } from '../values/failure.ts'
 import type { Journal } from '../journal/journal.ts'
-import { isStopping, isToBeRetried, type LiveTask, type Stop, type StopOfTrees } from '../live-task.ts'
+import type { LiveTask } from '../live-task.ts'
+import type { Stop, StopOfTrees } from './stop.ts'
+import { isStopping, isToBeRetried } from '../task-state.ts'
 import { deepestFirst } from '../tree-index.ts'
 
 const SLICE = 1_000

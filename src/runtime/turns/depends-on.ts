@@ -1,5 +1,6 @@
 /** Who needs whose end. */
-import { parentOf, type LiveTask } from '../live-task.ts'
+import type { LiveTask } from '../live-task.ts'
+import { parentOf } from '../task-state.ts'
 
 /**
  * Whether the end of `task` needs the end of `waiter`: it is the waiter, or above it, or waits for something that is, or

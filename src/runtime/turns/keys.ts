@@ -16,7 +16,8 @@ import type { Deadlines, Moment } from '../../ports/deadlines.ts'
 import type { Claim } from '../../ports/task-store.ts'
 import { dependsOn } from './depends-on.ts'
 import type { Journal } from '../journal/journal.ts'
-import type { KeyWish, LiveTask } from '../live-task.ts'
+import type { LiveTask } from '../live-task.ts'
+import type { KeyWish } from '../task-spec.ts'
 
 /** How often a claim that another process holds is tried again, in milliseconds. */
 const RETRY_CLAIM_MS = 2_000

@@ -15,7 +15,8 @@ import type { AdmissionLimits } from '../../../machines/policies/admission.ts'
 import type { Clock } from '../../ports/clock.ts'
 import { inItsContext } from '../ambient.ts'
 import { createFairQueue } from '../../fair-queue.ts'
-import type { LiveTask, Place } from '../live-task.ts'
+import type { LiveTask } from '../live-task.ts'
+import type { Place } from './place.ts'
 import { createSlices } from '../slices.ts'
 
 /** A few milliseconds of work. */

@@ -5,7 +5,8 @@
 import type { Deadlines } from '../../ports/deadlines.ts'
 import { inItsContext } from '../ambient.ts'
 import type { Keys } from './keys.ts'
-import type { LiveTask, Place } from '../live-task.ts'
+import type { LiveTask } from '../live-task.ts'
+import type { Place } from './place.ts'
 import type { Slots } from './slots.ts'
 
 export interface Turns {
