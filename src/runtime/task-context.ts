@@ -13,7 +13,7 @@ import type { Inboxes } from './messages/inboxes.ts'
 import type { Attempt, LiveTask } from './live-task.ts'
 import { currentCauseOf, isStopping } from './task-state.ts'
 import type { Messages } from './messages/messages.ts'
-import type { QuestionDesk } from './questions.ts'
+import type { QuestionDesk } from './questions/question-desk.ts'
 import type { Reports } from './reports.ts'
 
 export interface TaskContexts {

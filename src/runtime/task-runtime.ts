@@ -41,7 +41,7 @@ import { createMessages, toDeadLetter, type Messages } from './messages/messages
 import { createOwnerDesks, type OwnerDesks } from './messages/owner-desks.ts'
 import { createOwnerInboxes, type OwnerInboxes } from './messages/owner-inboxes.ts'
 import { createRecentKeys } from './recent-keys.ts'
-import type { GivenAnswer } from './questions.ts'
+import type { GivenAnswer } from './questions/given-answer.ts'
 import { createReports } from './reports.ts'
 import { createRetention, type Retention } from './retention.ts'
 import { createSupervisorActor, type Inspector, type SupervisorActor } from './supervisor-actor.ts'

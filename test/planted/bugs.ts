@@ -116,7 +116,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     title: 'a task resumes with a question open, and not with the last one answered',
-    file: 'src/runtime/questions.ts',
+    file: 'src/runtime/questions/settling.ts',
     find: "if (questionsOf(task).open.size === 0) journal.append(task, 'task.resumed', {})",
     replace: "journal.append(task, 'task.resumed', {})\n    journal.append(task, 'task.answered', data)",
     foundBy: ['log law 9'],

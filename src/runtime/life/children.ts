@@ -4,7 +4,7 @@ import type { StopCause, TaskChartEventType, TaskFailure } from '../../../machin
 import type { Callers } from '../callers.ts'
 import type { LiveTask } from '../live-task.ts'
 import { workOf } from '../task-state.ts'
-import type { QuestionDesk } from '../questions.ts'
+import type { QuestionDesk } from '../questions/question-desk.ts'
 import { childrenOf, type TreeIndex } from '../tree-index.ts'
 import { createFailure } from '../values/failure.ts'
 import type { SendToChart } from './send-to-chart.ts'

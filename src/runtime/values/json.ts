@@ -14,6 +14,11 @@ export function decodeFrozen(json: string | undefined): unknown {
   return json === undefined ? undefined : deepFreeze(JSON.parse(json))
 }
 
+/** Why a value is not kept, as the end of a sentence. */
+export function whyNotKept(encoded: Exclude<BoundedJson, { kind: 'json' }>): string {
+  return encoded.kind === 'refused' ? encoded.why : `it has at least ${encoded.atLeastBytes} bytes`
+}
+
 function refuseUnkeepable(value: unknown): void {
   if (typeof value === 'function') throw new TypeError('a function cannot be kept as JSON')
   if (typeof value === 'symbol') throw new TypeError('a symbol cannot be kept as JSON')
