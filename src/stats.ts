@@ -4,7 +4,7 @@ import type { TaskStats } from './ports/session.ts'
 import type { TaskStore } from './ports/task-store.ts'
 import type { Counters } from './runtime/counters.ts'
 import type { TreeNode } from './runtime/live-task.ts'
-import { statusOf } from './runtime/task-state.ts'
+import { statusOf } from './runtime/task-status.ts'
 import { descendantsOf, type TreeIndex } from './runtime/tree-index.ts'
 
 /** The numbers over all owners, with everything that happened without anybody being told. */

@@ -20,7 +20,7 @@ import {
 import { TaskError } from '../errors.ts'
 import type { TaskBudget, TaskUsage } from '../ports/task-record.ts'
 import { rareOf, type Budget, type LiveTask } from './live-task.ts'
-import { parentOf } from './task-state.ts'
+import { parentOf } from './task-status.ts'
 
 /** What came of a report. */
 export interface Drawing {

@@ -15,7 +15,8 @@ import type { Durability } from '../ports/task-record.ts'
 import type { TaskChartEventType } from '../../machines/vocabulary.ts'
 import type { Journal } from './journal/journal.ts'
 import type { Caller, LiveTask } from './live-task.ts'
-import { isAttached } from './task-state.ts'
+import { isAttached } from './task-status.ts'
+import type { SendToChart } from './send-to-chart.ts'
 import { createLiveTicket } from './ticket.ts'
 
 export type DetachReason = TaskEventData['task.backgrounded']['reason']
@@ -59,7 +60,7 @@ export function createCallers(parts: {
   readonly deadlines: Deadlines
   readonly journal: Journal
   readonly durability: () => Durability
-  readonly send: (task: LiveTask, type: TaskChartEventType) => void
+  readonly send: SendToChart
 }): Callers {
   const { deadlines, journal, durability, send } = parts
 

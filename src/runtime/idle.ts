@@ -3,7 +3,7 @@ import { onAbort } from '../abort-listeners.ts'
 import { WaitTimeoutError } from '../errors.ts'
 import type { Deadlines, Moment } from '../ports/deadlines.ts'
 import type { LiveTask, TreeNode } from './live-task.ts'
-import { parentOf } from './task-state.ts'
+import { parentOf } from './task-status.ts'
 import { childrenOf, type TreeIndex } from './tree-index.ts'
 import type { Wait, Waits } from './waits.ts'
 

@@ -1,6 +1,6 @@
 /**
  * One live task as the runtime holds it: the data beside its chart. Plain fields, all set at birth, because a host may
- * hold a hundred thousand of these. What the call asked for is in `task-spec`, where the task stands in `task-state`.
+ * hold a hundred thousand of these. What the call asked for is in `task-spec`, where the task stands is read by `task-status`.
  *
  * 1. `log` is absent while the call is ephemeral and never goes away again once it is there.
  * 2. `stop` is set when a stop is accepted, `cause` when it is signalled; neither is ever replaced.
@@ -13,23 +13,17 @@ import type { BudgetAmounts, BudgetGrant } from '../../machines/policies/budget.
 import type { Correlation } from '../../machines/policies/lineage.ts'
 import type { QuestionState } from '../../machines/policies/questions.ts'
 import type { ExhaustedLimit } from '../../machines/policies/retry.ts'
-import type { FreshEvent } from '../../machines/policies/retention.ts'
 import type { TaskMachine } from '../../machines/task.machine.ts'
 import type { CallerState, FinalStatus, StopCause, TaskFailure } from '../../machines/vocabulary.ts'
 import type { Moment } from '../ports/deadlines.ts'
 import type { OutboxEntry } from '../ports/delivery.ts'
 import type { StoredEvent } from '../ports/task-event.ts'
 import type { RunOutcome } from '../ports/task-handle.ts'
-import type { OpenQuestion, StoredRecord, TaskProgress, TaskUsage } from '../ports/task-record.ts'
+import type { OpenQuestion, StoredRecord } from '../ports/task-record.ts'
 import type { Attachment, Claim, CommitReply } from '../ports/task-store.ts'
-import type { Stop } from './life/stop.ts'
-import type { LiveInbox } from './messages/live-inbox.ts'
 import type { TaskSpec } from './task-spec.ts'
-import type { Place } from './turns/place.ts'
+import type { CodeOutcome, LiveInbox, LiveRecovery, OnClaim, Place, Reported, Stop } from './task-state.ts'
 import type { KeptResult } from './values/cut-result.ts'
-
-/** How a task's code ended. */
-export type CodeOutcome = { readonly value: unknown } | { readonly thrown: unknown }
 
 /** A place in the index of live tasks: an owner, or a task. */
 export interface TreeNode {
@@ -101,9 +95,6 @@ export interface Caller {
   next: Caller | undefined
 }
 
-/** Hears whether the store has granted a claim; if not, who holds it, where that is known. */
-export type OnClaim = (isGranted: boolean, holderId?: string) => void
-
 /** Writing a task of record: what is numbered, what is on its way, what is known to be kept. */
 export interface TaskLog {
   /** Who runs the task, where several processes have the store. */
@@ -130,16 +121,6 @@ export interface TaskLog {
   /** Tasks above that this one holds. */
   holds: readonly LiveTask[]
   waiting: { readonly seq: number; readonly onKnown: (isSaved: boolean) => void; patience: Moment | undefined }[]
-}
-
-/** What a task's code has said besides its outcome. */
-export interface Reported {
-  /** Events of an ephemeral call, kept in case it is promoted. */
-  draft: StoredEvent[] | undefined
-  fresh: { events: FreshEvent[]; chars: number } | undefined
-  progress: TaskProgress | undefined
-  progressPacing: { lastAtMs: number; held: TaskProgress | undefined; flush: Moment | undefined } | undefined
-  usage: TaskUsage | undefined
 }
 
 /** A question that waits for its answer. */
@@ -175,19 +156,6 @@ export interface Rare {
   budget: Budget | undefined
   inbox: LiveInbox | undefined
   recovery: LiveRecovery | undefined
-}
-
-/** What is known of a task that may run again when its process is gone. */
-export interface LiveRecovery {
-  /** What it was called with, until that is on its way to the store. */
-  inputJson: string | undefined
-  readonly interruptions: number
-  /** How much its epoch is ahead of its attempt. */
-  readonly epochsAhead: number
-  /** Questions that were open when its process was lost, with what was shown of them. */
-  readonly carried: Map<string, OpenQuestion>
-  /** It has not had its turn to run in this process. */
-  needsTurn: boolean
 }
 
 export interface LiveTask extends TreeNode {

@@ -1,8 +1,7 @@
 /** The record of a live task as a store keeps it. */
 import type { OpenQuestion, StoredRecord, StoredRecovery, TaskBudget } from '../ports/task-record.ts'
 import type { Budget, LiveTask } from './live-task.ts'
-import { attemptOf, currentCauseOf, epochOf, isAttached, statusOf } from './task-state.ts'
-import { hardDeadlineAt } from './life/running-time.ts'
+import { attemptOf, currentCauseOf, epochOf, hardDeadlineAt, isAttached, statusOf } from './task-status.ts'
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] }
 

@@ -11,7 +11,7 @@ import type { AskOptions, ProgressReport, Tool, TaskContext } from '../ports/too
 import { leftIn } from './budgets.ts'
 import type { Inboxes } from './messages/inboxes.ts'
 import type { Attempt, LiveTask } from './live-task.ts'
-import { currentCauseOf, isStopping } from './task-state.ts'
+import { currentCauseOf, isStopping } from './task-status.ts'
 import type { Messages } from './messages/messages.ts'
 import type { QuestionDesk } from './questions/question-desk.ts'
 import type { Reports } from './reports.ts'

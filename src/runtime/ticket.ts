@@ -4,7 +4,7 @@ import type { Ticket } from '../ports/task-handle.ts'
 import { quote } from '../options.ts'
 import type { Durability, OpenQuestion } from '../ports/task-record.ts'
 import type { LiveTask } from './live-task.ts'
-import { statusOf } from './task-state.ts'
+import { statusOf } from './task-status.ts'
 import { openQuestionsOf } from './stored-record.ts'
 
 interface Ticketed {

@@ -24,7 +24,7 @@ import { inItsContext, type Ambient } from '../ambient.ts'
 import type { Counters } from '../counters.ts'
 import { createFailure } from '../values/failure.ts'
 import type { Attempt, LiveTask, TaskAttempts } from '../live-task.ts'
-import { attemptOf, isStopping, parentOf } from '../task-state.ts'
+import { attemptOf, isStopping, parentOf } from '../task-status.ts'
 
 /** What follows a failure. `overtaken`: the filter has stopped the task, and that ends it. */
 export type NextStep = RetryDecision | { readonly kind: 'overtaken' }

@@ -3,11 +3,11 @@ import { decideChildEnd } from '../../../machines/policies/work-end.ts'
 import type { StopCause, TaskChartEventType, TaskFailure } from '../../../machines/vocabulary.ts'
 import type { Callers } from '../callers.ts'
 import type { LiveTask } from '../live-task.ts'
-import { workOf } from '../task-state.ts'
+import { workOf } from '../task-status.ts'
 import type { QuestionDesk } from '../questions/question-desk.ts'
 import { childrenOf, type TreeIndex } from '../tree-index.ts'
 import { createFailure } from '../values/failure.ts'
-import type { SendToChart } from './send-to-chart.ts'
+import type { SendToChart } from '../send-to-chart.ts'
 import type { Stopping } from './stopping.ts'
 
 /** Why an attempt has failed though its code may still run. */

@@ -9,7 +9,7 @@ import { cutResult, type KeptResult } from '../values/cut-result.ts'
 import { createFailure } from '../values/failure.ts'
 import { encodeJson } from '../values/json.ts'
 import type { LiveTask } from '../live-task.ts'
-import { isAttached } from '../task-state.ts'
+import { isAttached } from '../task-status.ts'
 
 /** How much of a result is kept, and what becomes of a larger one. */
 type ResultLimits = Pick<Settings['retention'], 'maxResultBytes' | 'oversizeResult'>

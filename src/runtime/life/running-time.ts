@@ -39,11 +39,3 @@ export function createRunningTime(parts: {
     end: (task) => task.deadline?.disarm(),
   }
 }
-
-/** The moment of the hard deadline; `Infinity` while the running time stands still, and when it has no limit. */
-export function hardDeadlineAt({ spec, rare }: LiveTask, startedAt: number): number {
-  const { timeoutMs } = spec.policy
-  if (rare?.stood === undefined) return startedAt + timeoutMs
-  const { leftMs, wentOnAt } = rare.stood
-  return (wentOnAt ?? Infinity) + leftMs
-}

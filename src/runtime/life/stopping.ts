@@ -25,8 +25,9 @@ import type { Counters } from '../counters.ts'
 import { createFailure } from '../values/failure.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { LiveTask } from '../live-task.ts'
-import type { Stop, StopOfTrees } from './stop.ts'
-import { isStopping, isToBeRetried } from '../task-state.ts'
+import type { Stop, StopOfTrees } from '../task-state.ts'
+import { isStopping, isToBeRetried } from '../task-status.ts'
+import type { SendToChart } from '../send-to-chart.ts'
 import { deepestFirst } from '../tree-index.ts'
 
 const SLICE = 1_000
@@ -69,7 +70,7 @@ export function createStopping(parts: {
   readonly graceMs: number
   readonly ambient: Ambient
   readonly contextOf: (task: LiveTask) => TaskContext
-  readonly send: (task: LiveTask, type: TaskChartEventType) => void
+  readonly send: SendToChart
   /** Works on the end of a task's code, if that waits for its turn: it came before whatever comes now. */
   readonly takeUpEnd: (task: LiveTask) => void
   /** Lets the code of a stopped task go on that waits for an answer or a message. */

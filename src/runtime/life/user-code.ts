@@ -1,7 +1,8 @@
 /** Calling a tool's code. Every way it can end becomes one value: what it returned, or what it threw. */
 import type { TaskContext } from '../../ports/tool.ts'
 import type { Ambient } from '../ambient.ts'
-import type { CodeOutcome, LiveTask } from '../live-task.ts'
+import type { LiveTask } from '../live-task.ts'
+import type { CodeOutcome } from '../task-state.ts'
 
 type OnEnd = (task: LiveTask, outcome: CodeOutcome) => void
 

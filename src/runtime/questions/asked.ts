@@ -5,7 +5,7 @@ import { badOption, checkChoice, checkDuration, checkOptionNames, checkText, quo
 import type { OpenQuestion } from '../../ports/task-record.ts'
 import { checkSchema, toJsonSchema } from '../../schema.ts'
 import type { LiveQuestion, LiveTask } from '../live-task.ts'
-import { isStopping, workOf } from '../task-state.ts'
+import { isStopping, workOf } from '../task-status.ts'
 import { decodeFrozen, encodeJson, whyNotKept } from '../values/json.ts'
 
 const ANSWER_WITHIN_MS = 24 * 60 * 60_000

@@ -1,6 +1,6 @@
 /** Who needs whose end. */
 import type { LiveTask } from '../live-task.ts'
-import { parentOf } from '../task-state.ts'
+import { parentOf } from '../task-status.ts'
 
 /**
  * Whether the end of `task` needs the end of `waiter`: it is the waiter, or above it, or waits for something that is, or

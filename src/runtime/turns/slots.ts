@@ -16,7 +16,7 @@ import type { Clock } from '../../ports/clock.ts'
 import { inItsContext } from '../ambient.ts'
 import { createFairQueue } from '../../fair-queue.ts'
 import type { LiveTask } from '../live-task.ts'
-import type { Place } from './place.ts'
+import type { Place } from '../task-state.ts'
 import { createSlices } from '../slices.ts'
 
 /** A few milliseconds of work. */

@@ -6,7 +6,7 @@ import type { Deadlines } from '../../ports/deadlines.ts'
 import { inItsContext } from '../ambient.ts'
 import type { Keys } from './keys.ts'
 import type { LiveTask } from '../live-task.ts'
-import type { Place } from './place.ts'
+import type { Place } from '../task-state.ts'
 import type { Slots } from './slots.ts'
 
 export interface Turns {

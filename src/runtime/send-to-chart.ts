@@ -1,8 +1,8 @@
 /** Orders to the charts of tasks. Ends that come by them are worked through in a loop, never in a recursion. */
-import { TASK_CHART_EVENTS, type TaskChartEventType } from '../../../machines/vocabulary.ts'
-import type { LiveTask } from '../live-task.ts'
-import { isAttached } from '../task-state.ts'
-import type { SupervisorActor } from '../supervisor-actor.ts'
+import { TASK_CHART_EVENTS, type TaskChartEventType } from '../../machines/vocabulary.ts'
+import type { LiveTask } from './live-task.ts'
+import { isAttached } from './task-status.ts'
+import type { SupervisorActor } from './supervisor-actor.ts'
 
 const CHART_EVENTS = Object.fromEntries(TASK_CHART_EVENTS.map((type) => [type, Object.freeze({ type })])) as {
   readonly [Type in TaskChartEventType]: { readonly type: Type }
