@@ -164,10 +164,10 @@ const HAPPENINGS: Record<Counter, () => Promise<Observed>> = {
   },
 
   async evictedTasks() {
-    const { ann, tasks, settle } = setup({ retention: { maxFinished: 1 } })
+    const { ann, tasks, prune } = setup({ retention: { maxFinished: 1 } })
     return observe(tasks, 2, async () => {
       for (let n = 0; n < 3; n += 1) await (await ann.spawn(() => n)).wait()
-      await settle()
+      await prune()
     })
   },
 

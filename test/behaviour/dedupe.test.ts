@@ -84,14 +84,14 @@ test('a twin that is slow answers with the ticket of the one task', async () => 
 })
 
 test('a key is free again once its task is dropped', async () => {
-  const { ann, settle } = setup({ retention: { maxFinished: 1 } })
+  const { ann, settle, prune } = setup({ retention: { maxFinished: 1 } })
   const work = controllableTool<number, number>('work', { policy: { dedupeKey: 'k' } })
   await ann.spawn(work.tool, 1)
   await settle()
   work.call(0).resolve(1)
   await settle()
   await (await ann.spawn(async () => 0, undefined)).wait()
-  await settle()
+  await prune()
   const again = await ann.spawn(work.tool, 2)
   await settle()
   work.call(1).resolve(2)

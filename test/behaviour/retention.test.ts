@@ -11,13 +11,14 @@ async function listed({ ann }: Harness): Promise<string[]> {
 
 test('finished tasks beyond the limit are dropped, the oldest end first, and counted', async () => {
   const harness = setup({ retention: { maxFinished: 2 } })
-  const { ann, tasks, settle } = harness
+  const { ann, tasks, settle, prune } = harness
   const work = controllableTool<string>('work')
   for (const name of ['a', 'b', 'c', 'd']) await ann.spawn(work.tool, name)
   for (const name of ['c', 'a', 'd', 'b']) {
     work.calls.find(({ input }) => input === name)?.resolve(1)
     await settle()
   }
+  await prune()
   expect(await listed(harness)).toEqual(['task-2', 'task-4'])
   expect((await tasks.operator.stats()).counters.evictedTasks).toBe(2)
   expect(await ann.get('task-3')).toBeUndefined()
@@ -46,17 +47,49 @@ test('finished tasks are dropped when they get too old, without any other task e
 
 test('finished tasks go when their results are too large together, the oldest end first', async () => {
   const harness = setup({ retention: { maxFinishedBytes: 1_000 } })
-  const { ann, tasks, settle } = harness
+  const { ann, tasks, prune } = harness
   for (let n = 0; n < 3; n += 1) await (await ann.spawn(() => 'x'.repeat(398))).wait()
-  await settle()
+  await prune()
   expect(await listed(harness)).toEqual(['task-2', 'task-3'])
   await (await ann.spawn(() => 'x'.repeat(998))).wait()
-  await settle()
+  await prune()
   expect(await listed(harness)).toEqual(['task-4'])
   await (await ann.spawn(() => 'y')).wait()
-  await settle()
+  await prune()
   expect(await listed(harness)).toEqual(['task-5'])
   expect((await tasks.operator.stats()).counters.evictedTasks).toBe(4)
+})
+
+test('a store that answers late is asked after the first end, then after 100 ms or a twentieth of what may be kept', async () => {
+  const inner = memoryStore()
+  const asked: number[] = []
+  const store: TaskStore = {
+    ...inner,
+    async prune(limits) {
+      asked.push((await inner.prune(limits)).evicted)
+      return { evicted: asked.at(-1) ?? 0 }
+    },
+  }
+  const { ann, settle, advance } = setup({ store, retention: { maxFinished: 100 } })
+  const end = async (count: number): Promise<void> => {
+    for (let n = 0; n < count; n += 1) {
+      await (await ann.spawn(() => n)).wait()
+      await settle()
+    }
+  }
+  await end(1)
+  expect(asked).toEqual([0])
+  await end(4)
+  await advance(99)
+  expect(asked).toEqual([0])
+  await advance(1)
+  expect(asked).toEqual([0, 0])
+  await end(5)
+  expect(asked).toEqual([0, 0, 0])
+  await end(95)
+  expect(asked.slice(3)).toEqual([...Array.from({ length: 18 }, () => 0), 5])
+  await advance(1_000)
+  expect(asked).toHaveLength(22)
 })
 
 test('many finished tasks that get too old at once go in batches, a batch a turn', async () => {

@@ -221,11 +221,9 @@ test('a live consumer is told of events that were trimmed before it could get th
 })
 
 test('tasks that were dropped leave a mark in the feed of their owner', async () => {
-  const { ann, settle } = setup({ retention: { maxFinished: 1 } })
-  for (let n = 0; n < 3; n += 1) {
-    await (await ann.spawn(() => n)).wait()
-    await settle()
-  }
+  const { ann, settle, prune } = setup({ retention: { maxFinished: 1 } })
+  for (let n = 0; n < 3; n += 1) await (await ann.spawn(() => n)).wait()
+  await prune()
   const late = collect(ann.events())
   await settle()
   expect(placesOf(late.items)).toEqual(['gap 1-6', 'task-3:1', 'task-3:2', 'task-3:3'])

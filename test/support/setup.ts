@@ -29,6 +29,8 @@ export interface Harness {
   advance(ms: number): Promise<void>
   /** Lets everything happen that needs no time to pass. */
   settle(): Promise<void>
+  /** Lets retention drop what is too much: a store that answers late rests for a moment first. */
+  prune(): Promise<void>
 }
 
 /** A random source that is the same in every run. */
@@ -84,6 +86,7 @@ export function setup(options: Omit<TaskSupervisorOptions, 'clock'> = {}): Harne
     logged,
     advance: (ms) => clock.advance(ms),
     settle,
+    prune: () => clock.advance(100),
   }
 }
 

@@ -33,7 +33,7 @@ import { runScript } from './scripts/script.ts'
 
 /** How many calls with commits are on their way at a time: the next ones are packed while the server works. */
 const GROUPS_ON_THE_WAY = 3
-/** How many tasks one call drops: it holds up the server. */
+/** How many tasks one call drops: it holds up the server. The first of several drops one, for mostly no more has to go. */
 const EVICTED_PER_CALL = 100
 /** How often a group is written again under the name of a new log. */
 const MAX_RESETS = 3
@@ -124,9 +124,9 @@ export function redisStore(options: string | RedisStoreOptions = {}): RedisStore
   const prune = async (limits: Parameters<TaskStore['prune']>[0]): Promise<PruneReply> => {
     const { now, maxEvicted, ...policy } = limits
     let evicted = 0
-    while (true) {
+    for (let perCall = 1; ; perCall = EVICTED_PER_CALL) {
       // One more than may go tells when to come back.
-      const wanted = Math.min(maxEvicted - evicted, EVICTED_PER_CALL)
+      const wanted = Math.min(maxEvicted - evicted, perCall)
       const found = (await runScript(call, keys, OLDEST_SCRIPT, [wanted + 1])) as readonly (string | number)[]
       let [count, bytes] = [Number(found[0]), Number(found[1])]
       const going: string[] = []
