@@ -2,6 +2,8 @@ import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, describe, expect, test, vi } from 'vitest'
 import { readCodeBlocks, typeCheckCodeBlocks, writeCodeBlocks } from './support/code-blocks.ts'
+// oxlint-disable-next-line import/no-unassigned-import -- examples with properties draw from the seed of the tests
+import './support/properties.ts'
 import { listFiles, REPOSITORY, SCRATCH } from './support/repository.ts'
 
 // Every ```ts block of the README and of the pages in docs/ is a whole module, and so is every block of a doc comment that

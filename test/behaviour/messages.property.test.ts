@@ -1,4 +1,3 @@
-import fc from 'fast-check'
 import {
   createTaskSupervisor,
   memoryStore,
@@ -9,6 +8,7 @@ import {
 } from 'outlive'
 import { controllableTool, createManualClock, passTurns, sequentialIds, verifyLog } from 'outlive/testing'
 import { expect, inject, test } from 'vitest'
+import { expectReached, fc } from '../support/properties.ts'
 import { collect, seededRandom, watch } from '../support/setup.ts'
 
 type ReplyOrder = 'at once' | 'late'
@@ -141,7 +141,7 @@ test(
       ),
       { numRuns: 200 },
     )
-    for (const count of Object.values(seen)) expect(count).toBeGreaterThan(20)
+    expectReached(seen, 20)
   },
 )
 
@@ -264,6 +264,6 @@ test(
       ),
       { numRuns: 150 },
     )
-    expect(told).toBeGreaterThan(100)
+    expectReached({ told }, 100)
   },
 )

@@ -1,7 +1,7 @@
 /** What holds for every text that a task may leave behind, when a model reads it through its tools. */
-import fc from 'fast-check'
 import { controlTools } from 'outlive/tools'
 import { describe, expect, test } from 'vitest'
+import { expectReached, fc } from '../support/properties.ts'
 import { setup, type Harness } from '../support/setup.ts'
 import { callsOf, readFenced, readPages } from '../support/tool-calls.ts'
 
@@ -67,7 +67,7 @@ describe('pages', () => {
       expect(parts.flatMap((part) => Array.from(part))).toEqual(Array.from(whole))
     })
     await fc.assert(property, { numRuns: 60 })
-    expect(answersSeen).toBeGreaterThan(120)
+    expectReached({ answers: answersSeen }, 120)
   })
 })
 

@@ -1,4 +1,3 @@
-import fc from 'fast-check'
 import {
   createTaskSupervisor,
   isFinalStatus,
@@ -12,6 +11,7 @@ import {
 import { createManualClock, passTurns, sequentialIds, verifyLog } from 'outlive/testing'
 import { expect, inject, test } from 'vitest'
 import { KEEP_ALL, wholeLog } from '../support/branches.ts'
+import { expectReached, fc } from '../support/properties.ts'
 
 type Act =
   | { readonly verb: 'spawn' | 'run'; readonly at: number; readonly deaf: boolean; readonly name: string | undefined }
@@ -199,6 +199,6 @@ test(
       ),
       { numRuns: 150 },
     )
-    for (const [what, count] of Object.entries(seen)) expect(count, what).toBeGreaterThan(10)
+    expectReached(seen, 10)
   },
 )

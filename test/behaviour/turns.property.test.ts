@@ -1,7 +1,7 @@
-import fc from 'fast-check'
 import type { SpawnCall, TaskContext, TaskHandle } from 'outlive'
 import { isFinalStatus, isTaskError } from 'outlive'
 import { expect, test } from 'vitest'
+import { fc } from '../support/properties.ts'
 import { setup } from '../support/setup.ts'
 
 type Step =

@@ -1,9 +1,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { getEventListeners } from 'node:events'
-import fc from 'fast-check'
 import { controllableTool, passTurns } from 'outlive/testing'
 import { expect, test } from 'vitest'
 import { setupHeld } from '../support/held-store.ts'
+import { fc } from '../support/properties.ts'
 import { setup, watch } from '../support/setup.ts'
 
 test('a wait that is over rejects with wait_timeout, and the task goes on', async () => {

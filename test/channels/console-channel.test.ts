@@ -6,9 +6,9 @@ import {
   type ConsoleChannelOptions,
   type ConsoleStream,
 } from 'outlive'
-import fc from 'fast-check'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { messagesOnPage } from '../support/channels-under-test.ts'
+import { fc } from '../support/properties.ts'
 import { sendTo } from '../support/sends.ts'
 
 interface Page {

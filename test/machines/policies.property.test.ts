@@ -1,4 +1,3 @@
-import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { decideAdmission, type AdmissionLimits } from '../../machines/policies/admission.ts'
 import type { BackoffPolicy } from '../../machines/policies/backoff.ts'
@@ -7,6 +6,7 @@ import { decideDraw, decideGrant, decideStop, NOTHING_SPENT } from '../../machin
 import { decideRestart } from '../../machines/policies/restarts.ts'
 import { decideRetry, type RetryLimits } from '../../machines/policies/retry.ts'
 import { decideTrim, mustEvictOldest } from '../../machines/policies/retention.ts'
+import { fc } from '../support/properties.ts'
 
 describe('backoffDelayMs', () => {
   const policies: fc.Arbitrary<BackoffPolicy> = fc.record({

@@ -1,5 +1,4 @@
 import { join } from 'node:path'
-import fc from 'fast-check'
 import {
   memoryStore,
   type Claim,
@@ -16,6 +15,7 @@ import { sqliteStore } from 'outlive/sqlite'
 import { expect, test } from 'vitest'
 import { BASE_AT, commitOf, entryOf, nextOf, recordOf } from '../../src/testing/contract-case.ts'
 import { usePostgres } from '../support/postgres-server.ts'
+import { fc } from '../support/properties.ts'
 import { startRedis } from '../support/redis-server.ts'
 import { scratchFolder } from '../support/scratch-folder.ts'
 import { readWholeFeed } from '../support/store-writers.ts'

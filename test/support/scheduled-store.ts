@@ -1,6 +1,6 @@
 /** A store whose commits take effect and are answered when a scheduler says so. */
-import type fc from 'fast-check'
 import { memoryStore, type Commit, type CommitReply, type TaskStore } from 'outlive'
+import type { fc } from './properties.ts'
 
 /** How such a store takes and answers its commits. */
 export type ReplyOrder = 'at once' | 'effect at once, reply late' | 'effect and reply late'

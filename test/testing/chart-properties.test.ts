@@ -1,9 +1,9 @@
-import fc from 'fast-check'
 import { memoise, taskMachine, TASK_CHART_EVENTS, toTaskStatus, type TaskStatus } from 'outlive/machines'
 import { chartPaths, chartRun, createChartCoverage, taskCommands, taskEvents } from 'outlive/testing/properties'
 import { describe, expect, test } from 'vitest'
 import { createActor, createMachine, type AnyStateMachine } from 'xstate'
 import { CHART_STATES } from '../machines/task-chart.fixture.ts'
+import { fc } from '../support/properties.ts'
 
 /** A chart of one's own: other states, a counter, and the events of a task as far as it needs them. */
 const own = createMachine({

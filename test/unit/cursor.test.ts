@@ -1,8 +1,8 @@
-import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { fromCursor, tagOf, toCursor } from '../../src/events/cursor.ts'
 import { fromListCursor, toListCursor } from '../../src/list-cursor.ts'
 import type { FeedEntry } from '../../src/ports/task-store.ts'
+import { fc } from '../support/properties.ts'
 
 const refusal = expect.objectContaining({ code: 'invalid_cursor' }) as Error
 

@@ -1,6 +1,6 @@
-import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { cutPages, type Fits } from '../../src/faces/tools/cut-pages.ts'
+import { expectReached, fc } from '../support/properties.ts'
 
 /** Texts with paragraphs, lines, words, characters of two places, halves of such, and runs of what a fence is made of. */
 const texts = fc
@@ -40,7 +40,7 @@ test('the pages of a text are the text, each fits, and none ends inside a charac
     },
   )
   fc.assert(property, { numRuns: 400 })
-  expect(pagesSeen).toBeGreaterThan(1_000)
+  expectReached({ pages: pagesSeen }, 1_000)
 })
 
 test('where nothing fits, each page is one whole character', () => {

@@ -1,7 +1,7 @@
 import { createManualClock } from 'outlive/testing'
-import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { createDeadlines } from '../../src/runtime/deadlines.ts'
+import { fc } from '../support/properties.ts'
 
 const DAY_MS = 86_400_000
 const MAX_TIMER_MS = 2 ** 31 - 1

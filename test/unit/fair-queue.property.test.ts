@@ -1,6 +1,6 @@
-import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { createFairQueue } from '../../src/fair-queue.ts'
+import { fc } from '../support/properties.ts'
 
 type Step =
   | { readonly kind: 'add'; readonly owner: string; readonly priority: number }

@@ -1,6 +1,6 @@
-import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { fenced } from '../../src/fenced-text.ts'
+import { fc } from '../support/properties.ts'
 import { readFenced } from '../support/tool-calls.ts'
 
 test('nothing in a text closes its fence, and the text comes out as it went in', () => {

@@ -1,7 +1,7 @@
-import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { fromKept, toKept, toKeptJson } from '../../src/adapters/sql/kept-text.ts'
 import { fromNotification, toNotification } from '../../src/adapters/sql/postgres-notification.ts'
+import { fc } from '../support/properties.ts'
 
 /** Any UTF-16, with halves of pairs and NUL. */
 const anyText = fc.string({ unit: fc.nat(0xffff).map((unit) => String.fromCharCode(unit)) })

@@ -1,7 +1,7 @@
-import fc from 'fast-check'
 import { toDigest, toModelMessage, type EndMessage, type OwnerMessage, type TaskRecord } from 'outlive'
 import { describe, expect, test } from 'vitest'
 import { estimateTokens } from '../../src/delivery/model-messages.ts'
+import { fc } from '../support/properties.ts'
 
 const AT = Date.UTC(2026, 0, 1)
 

@@ -1,6 +1,6 @@
-import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { createOrderedLog } from '../../src/adapters/memory/ordered-log.ts'
+import { fc } from '../support/properties.ts'
 
 test('places rise by one from 1, whatever was dropped', () => {
   const log = createOrderedLog<string>()

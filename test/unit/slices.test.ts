@@ -1,7 +1,7 @@
 import { createManualClock } from 'outlive/testing'
-import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { createSlices, type Slices } from '../../src/runtime/slices.ts'
+import { fc } from '../support/properties.ts'
 
 interface Bench {
   readonly slices: Slices<string>
