@@ -21,8 +21,12 @@ export interface Publication {
 }
 
 export type PublicationListener = (publication: Publication) => void
-/** Hears of the end of a task: the final record, and whether the store has it yet. */
-export type EndListener = (record: StoredRecord, isSaved: boolean) => void
+/** The end of a task, with whether the store has it yet; or that the task is not here any more, and may go on elsewhere. */
+export type Departure =
+  | { readonly kind: 'ended'; readonly record: StoredRecord; readonly isSaved: boolean }
+  | { readonly kind: 'left'; readonly taskId: string; readonly owner: string }
+
+export type DepartureListener = (departure: Departure) => void
 
 export interface Hub {
   publish(entries: readonly FeedEntry[]): void
@@ -34,12 +38,14 @@ export interface Hub {
   isWatched(taskId: string, owner: string): boolean
   /** Lets those who wait for a task go on, although the store does not answer. */
   releaseEnd(record: StoredRecord): void
+  /** A task is gone from this process. Who still waits for it has not heard of an end. */
+  leave(taskId: string, owner: string): void
   /** Tells every stream that facts are held back. */
   pause(): void
   onTask(taskId: string, listener: PublicationListener): () => void
   onOwner(owner: string, listener: PublicationListener): () => void
   onAll(listener: PublicationListener): () => void
-  onEnd(taskId: string, listener: EndListener): () => void
+  onDeparture(taskId: string, listener: DepartureListener): () => void
   onPause(listener: () => void): () => void
   listenerCount(): number
   /** Whether anybody listens to anything: while nobody does, a fact need not be told. */
@@ -57,7 +63,7 @@ export function createHub(parts: {
   const byTask = new EventEmitter()
   const byOwner = new EventEmitter()
   const ofAll = new EventEmitter()
-  const ends = new EventEmitter()
+  const departures = new EventEmitter()
   const pauses = new EventEmitter()
   const queue: (() => void)[] = []
   let isDispatching = false
@@ -142,6 +148,10 @@ export function createHub(parts: {
     if (ofAll.listenerCount(EVERYBODY) > 0) ofAll.emit(EVERYBODY, viewFor('all'))
   }
 
+  const depart = (taskId: string, departure: Departure): void => {
+    if (departures.listenerCount(taskId) > 0) dispatch(() => void departures.emit(taskId, departure))
+  }
+
   return {
     publish(entries) {
       const first = entries[0]
@@ -152,23 +162,20 @@ export function createHub(parts: {
           for (const entry of entries) emit(entry, false)
         })
       }
-      if (
-        record.endedAt !== undefined &&
-        !isStoredDeliveryEvent(first.event) &&
-        ends.listenerCount(record.taskId) > 0
-      ) {
-        dispatch(() => void ends.emit(record.taskId, record, true))
+      if (record.endedAt !== undefined && !isStoredDeliveryEvent(first.event)) {
+        depart(record.taskId, { kind: 'ended', record, isSaved: true })
       }
     },
     publishEphemeral: (entry) => dispatch(() => emit(entry, true)),
     isLive: parts.isLive,
     isWatched,
-    releaseEnd: (record) => dispatch(() => void ends.emit(record.taskId, record, false)),
+    releaseEnd: (record) => depart(record.taskId, { kind: 'ended', record, isSaved: false }),
+    leave: (taskId, owner) => depart(taskId, { kind: 'left', taskId, owner }),
     pause: () => dispatch(() => void pauses.emit(EVERYBODY)),
     onTask: (taskId, listener) => add(byTask, taskId, listener),
     onOwner: (owner, listener) => add(byOwner, owner, listener),
     onAll: (listener) => add(ofAll, EVERYBODY, listener),
-    onEnd: (taskId, listener) => add(ends, taskId, listener),
+    onDeparture: (taskId, listener) => add(departures, taskId, listener),
     onPause: (listener) => add(pauses, EVERYBODY, listener),
     listenerCount: () => listening,
     hasListeners: () => listening > 0,

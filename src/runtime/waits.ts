@@ -1,7 +1,7 @@
 /**
  * Waiting for the end of tasks.
  *
- * 1. A wait listens before it looks, so an end cannot fall in between.
+ * 1. A wait listens before it looks, so an end cannot fall in between. While the task lives in this process nobody looks.
  * 2. Giving up, for whatever reason, ends the wait alone and leaves nothing behind.
  * 3. A task's code cannot wait for itself, for a task above it, or for one that waits for it.
  * 4. While a task's code waits, its slot is lent.
@@ -9,7 +9,7 @@
  */
 import { onAbort } from '../abort-listeners.ts'
 import { mayPass, TaskError, TaskNotFoundError, WaitTimeoutError } from '../errors.ts'
-import type { Hub } from '../events/hub.ts'
+import type { Departure, Hub } from '../events/hub.ts'
 import { RECONCILE_MS, type News } from '../events/news.ts'
 import type { Deadlines, Moment } from '../ports/deadlines.ts'
 import type { StoredRecord } from '../ports/task-record.ts'
@@ -81,17 +81,21 @@ class EndWait {
     this.waitMs = waitMs
     this.onEnds = onEnds
     this.onError = onError
-    const { hub, news, deadlines, live } = parts
-    const take = (record: StoredRecord, isSaved: boolean): void => this.take(record, isSaved)
-    for (const taskId of taskIds) this.undo.push(hub.onEnd(taskId, take))
+    const { hub, deadlines, live } = parts
+    const hear = (departure: Departure): void => this.hear(departure)
+    for (const taskId of taskIds) this.undo.push(hub.onDeparture(taskId, hear))
     if (signal !== undefined) this.undo.push(onAbort(signal, (reason) => this.giveUp(reason)))
     if (waitMs !== Infinity) this.patience = deadlines.after(waitMs, runOut, this)
     // A live task will be heard of; the store may not have it yet.
     for (const taskId of taskIds) {
-      const task = live.get(taskId)
-      if (task === undefined) this.look(taskId, false).catch((error: unknown) => this.giveUp(error))
-      else if (news.isNeeded) this.follow(taskId, task.spec.owner)
+      if (!live.has(taskId)) this.look(taskId, false).catch((error: unknown) => this.giveUp(error))
     }
+  }
+
+  hear(departure: Departure): void {
+    if (departure.kind === 'ended') this.take(departure.record, departure.isSaved)
+    else if (!this.isOver && this.ended?.has(departure.taskId) !== true)
+      this.follow(departure.taskId, departure.owner).lookAgain()
   }
 
   leave(): void {
@@ -128,13 +132,14 @@ class EndWait {
   }
 
   /** Another process may run it, now or later. */
-  follow(taskId: string, owner: string): void {
+  follow(taskId: string, owner: string): Followed {
     const followed = new Followed(this, taskId)
     const leave = this.parts.news.watch(owner, () => followed.lookAgain())
     this.undo.push(() => {
       leave()
       followed.again?.disarm()
     })
+    return followed
   }
 }
 

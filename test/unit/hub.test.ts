@@ -47,12 +47,28 @@ test('all listeners are told in one order, although one of them causes the next 
 test('an end that a fact causes is told after the fact', () => {
   const { hub } = createTestHub()
   const order: string[] = []
-  hub.onEnd('b', (record, isSaved) => void order.push(`end of ${record.taskId} ${isSaved}`))
+  hub.onDeparture('b', (departure) => {
+    order.push(
+      departure.kind === 'ended'
+        ? `end of ${departure.record.taskId} ${departure.isSaved}`
+        : `${departure.taskId} left`,
+    )
+  })
   hub.onTask('a', () => hub.publish([entryOf({ taskId: 'b', endedAt: 1 })]))
   hub.onAll(({ event }) => void order.push(`fact of ${event.taskId}`))
   hub.publish([entryOf({ taskId: 'a' })])
   hub.releaseEnd(entryOf({ taskId: 'b', endedAt: 1 }).record)
   expect(order).toEqual(['fact of a', 'fact of b', 'end of b true', 'end of b false'])
+})
+
+test('who waits for a task hears that it has left, and nobody else does', () => {
+  const { hub } = createTestHub()
+  const heard: unknown[] = []
+  hub.onDeparture('a', (departure) => void heard.push(departure))
+  hub.onAll(() => void heard.push('a fact'))
+  hub.leave('b', 'ann')
+  hub.leave('a', 'ann')
+  expect(heard).toEqual([{ kind: 'left', taskId: 'a', owner: 'ann' }])
 })
 
 test('a listener that throws is reported once, and the others and the publisher do not notice', () => {
@@ -79,7 +95,7 @@ test('undoing is possible at any time and twice, and every listener is counted u
     hub.onTask('a', () => void heard.push('two')),
     hub.onOwner('ann', () => void heard.push('three')),
     hub.onAll(() => void heard.push('four')),
-    hub.onEnd('a', () => void heard.push('end')),
+    hub.onDeparture('a', () => void heard.push('end')),
     hub.onPause(() => void heard.push('pause')),
   ]
   expect(hub.listenerCount()).toBe(6)
@@ -117,7 +133,7 @@ test('a fact is watched while somebody listens to its task, its owner or all', (
     expect(hub.isWatched('a', 'ann')).toBe(false)
   }
   hub.onTask('b', () => undefined)
-  hub.onEnd('a', () => undefined)
+  hub.onDeparture('a', () => undefined)
   expect(hub.isWatched('a', 'ann')).toBe(false)
 })
 

@@ -59,6 +59,7 @@ export function createFinalEnds(parts: {
     if (goesOn) callers.giveUp(task)
     callers.answerAll(task, isSaved)
     if (!isSaved && !goesOn && task.log !== undefined) hub.releaseEnd(toStoredRecord(task, task.log.version))
+    hub.leave(task.taskId, task.spec.owner)
     tellEnd(task, parent)
     attempts.tellExhausted(task)
     if (isSaved || task.log === undefined) letGoOf(task)
@@ -105,6 +106,7 @@ export function createFinalEnds(parts: {
       budgets.leave(task)
       inboxes.bounce(task)
       task.stop = undefined
+      hub.leave(task.taskId, task.spec.owner)
       tellEnd(task, parent)
     },
   }
