@@ -1,25 +1,26 @@
 /**
  * Jobs from end to end on one server: taken on, run, their results kept and readable. `outlive` in turns with a queue that
- * has the same server: BullMQ over Redis, pg-boss over PostgreSQL. Time on the processors is that of this process, and of
- * Redis.
+ * has the same server: BullMQ over Redis, pg-boss over PostgreSQL. All jobs are there at once, or `callers` make them, each of
+ * whom waits for a result before he calls again. Time on the processors is that of this process, and of Redis.
  */
 import { createTaskSupervisor } from 'outlive'
-import { startBullmq } from './bullmq-jobs.ts'
-import { answer, type Jobs } from './jobs.ts'
+import { startBullmq, startBullmqCalls } from './bullmq-jobs.ts'
+import { answer, callInTurns, type Jobs } from './jobs.ts'
 import { collectGarbage, paired, type Timing } from './measuring.ts'
 import { startPgBoss } from './pg-boss-jobs.ts'
 import { readArguments, report } from './reporting.ts'
 import { startPlace, type StoreKind, type StorePlace } from './store-place.ts'
 
-const { store: kind = 'redis', rounds = '3', jobs = '2000' } = readArguments()
+const { store: kind = 'redis', rounds = '3', jobs = '2000', callers = 'Infinity' } = readArguments()
 const count = Number(jobs)
+const callerCount = Number(callers)
 const undos: (() => Promise<void>)[] = []
 const onEnd = (undo: () => Promise<void>): void => void undos.push(undo)
 
 try {
   const place = await startPlace(kind as StoreKind, onEnd)
   const ours = await startOutlive(place)
-  const peer = kind === 'postgres' ? await startPgBoss(place.location, onEnd) : await startBullmq(place.port, onEnd)
+  const peer = await startPeer(place)
 
   for (let warm = 0; warm < 2; warm += 1) {
     await time(place, peer)
@@ -44,6 +45,11 @@ try {
   for (const undo of undos.reverse()) await undo()
 }
 
+async function startPeer({ location, port }: StorePlace): Promise<Jobs> {
+  if (kind === 'postgres') return startPgBoss(location, onEnd)
+  return callerCount === Infinity ? startBullmq(port, onEnd) : startBullmqCalls(port, callerCount, onEnd)
+}
+
 async function startOutlive(place: StorePlace): Promise<Jobs> {
   const tasks = createTaskSupervisor({
     store: await place.openStore('own'),
@@ -61,13 +67,11 @@ async function startOutlive(place: StorePlace): Promise<Jobs> {
   return {
     async run(count) {
       const ids: string[] = []
-      await Promise.all(
-        Array.from({ length: count }, async (_, n) => {
-          const task = await session.spawn(answer, n)
-          ids[n] = task.taskId
-          await task.wait({ waitMs: 60_000 })
-        }),
-      )
+      await callInTurns({ count, callers: callerCount }, async (n) => {
+        const task = await session.spawn(answer, n)
+        ids[n] = task.taskId
+        await task.wait({ waitMs: 60_000 })
+      })
       return async (n) => {
         const record = await reader.read(ids[n] ?? '')
         return record?.resultJson === undefined ? undefined : (JSON.parse(record.resultJson) as unknown)
