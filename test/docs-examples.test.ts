@@ -34,11 +34,11 @@ test('the README shows code, and every flag on an example is a known one', () =>
   expect(blocks.flatMap(({ flags }) => flags).filter((flag) => !FLAGS.includes(flag))).toEqual([])
 })
 
-test('every example compiles', { timeout: 60_000 }, () => {
+test('every example compiles', () => {
   expect(typeCheckCodeBlocks(blocks)).toEqual([])
 })
 
-test('an example that does not compile is reported with the line it stands on', { timeout: 60_000 }, () => {
+test('an example that does not compile is reported with the line it stands on', () => {
   const wrong = {
     source: 'docs/guide.md',
     line: 7,
@@ -51,7 +51,7 @@ test('an example that does not compile is reported with the line it stands on', 
 
 describe('every example runs', () => {
   const runnable = blocks.filter(({ flags }) => !flags.includes('no-run'))
-  test.runIf(runnable.length > 0).each(runnable)('$source line $line', { timeout: 60_000 }, async ({ file }) => {
+  test.runIf(runnable.length > 0).each(runnable)('$source line $line', async ({ file }) => {
     for (const method of ['log', 'info', 'warn', 'error', 'table'] as const) {
       vi.spyOn(console, method).mockImplementation(() => undefined)
     }

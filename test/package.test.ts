@@ -102,7 +102,7 @@ beforeAll(async () => {
   }
   writeFileSync(join(consumer, 'package.json'), '{ "private": true, "type": "module" }')
   writeFileSync(join(consumer, 'main.ts'), CONSUMER)
-}, 180_000)
+})
 
 afterAll(() => {
   rmSync(folder, { recursive: true, force: true })
@@ -165,7 +165,7 @@ test('every subpath of the exports map leads to files of the tarball', () => {
   expect(targets.filter((target) => !packed.includes(target.replace('./', '')))).toEqual([])
 })
 
-test('a project that has the package and its dependencies compiles, libraries included', { timeout: 120_000 }, () => {
+test('a project that has the package and its dependencies compiles, libraries included', () => {
   const { NodeNext, ESNext } = ts.ModuleKind
   expect(typeCheckConsumer({ module: NodeNext, moduleResolution: ts.ModuleResolutionKind.NodeNext })).toEqual([])
   const bundled = {

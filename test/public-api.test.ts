@@ -465,7 +465,7 @@ beforeAll(() => {
   const files = Object.values(DOORS).map(({ file }) => join(REPOSITORY, file))
   const program = ts.createProgram(files, config.options)
   for (const [name, { file }] of Object.entries(DOORS)) behind.set(name, readDoor(program, file))
-}, 120_000)
+})
 
 describe.each(Object.entries(DOORS))('%s', (name, door) => {
   test('exports these values and types, and nothing else', () => {

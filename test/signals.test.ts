@@ -1,20 +1,18 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ShutdownReport } from 'outlive'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { buildProgram, runProgram, type ChildProgram } from './support/child-program.ts'
 import { SCRATCH } from './support/repository.ts'
 
 // Real processes and real signals. They wait for lines and for ends only, so these limits are for a machine that hangs.
-vi.setConfig({ testTimeout: 60_000 })
-
 let folder = ''
 let program = ''
 beforeAll(() => {
   mkdirSync(SCRATCH, { recursive: true })
   folder = mkdtempSync(join(SCRATCH, 'signals-'))
   program = buildProgram(folder, 'test/programs/signalled.ts')
-}, 60_000)
+})
 afterAll(() => {
   rmSync(folder, { recursive: true, force: true })
 })

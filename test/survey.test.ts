@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { CancelReport } from 'outlive'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { findBiggest, startSurvey, type Ending, type SurveyRun } from '../docs/examples/survey/host.ts'
 import { readCommandLine, type SurveyOptions } from '../docs/examples/survey/options.ts'
 import { toTaskRows } from '../docs/examples/survey/view/task-rows.ts'
@@ -22,8 +22,6 @@ import { buildProgram, runProgram } from './support/child-program.ts'
 // The survey in docs/examples, on real files: in this process for what it finds, and as a process for how it ends.
 
 // A machine may be busy: what takes long is waited for.
-vi.setConfig({ testTimeout: 60_000 })
-
 const scratch = mkdtempSync(join(tmpdir(), 'outlive survey test '))
 const sample = join(scratch, 'a sample')
 const reports = join(scratch, 'reports')
@@ -116,7 +114,7 @@ describe('what a survey finds', () => {
 describe('what is asked', () => {
   test('the question about similar files is answered by whoever is there, and no means no', async () => {
     const run = await startSurvey(optionsFor('--compare-ms', '60000', '--ask-ms', '600000'))
-    await vi.waitFor(async () => expect((await run.session.list({ status: 'waiting' })).tasks).toHaveLength(1))
+    await expect.poll(async () => (await run.session.list({ status: 'waiting' })).tasks).toHaveLength(1)
     await run.answer(false)
     const { ending } = await finish(run)
     expect(ending.report).not.toHaveProperty('similar')
@@ -225,7 +223,7 @@ describe('as a program', () => {
   let program = ''
   beforeAll(() => {
     program = buildProgram(built, 'docs/examples/survey/main.ts')
-  }, 60_000)
+  })
   afterAll(() => {
     rmSync(built, { recursive: true, force: true })
   })
@@ -278,37 +276,32 @@ describe('as a program', () => {
   test.runIf(existsSync('/proc/self/environ')).each([
     { signal: 'SIGINT', code: 130 },
     { signal: 'SIGTERM', code: 143 },
-  ] as const)(
-    '$signal drains, ends with $code and leaves no process',
-    { timeout: 60_000 },
-    async ({ signal, code }) => {
-      const folder = heavy()
-      const survey = runProgram(program, [
-        folder,
-        '--tools',
-        'compress',
-        '--flaky',
-        '0',
-        '--grace-ms',
-        '50',
-        '--report',
-        reports,
-      ])
-      await survey.whenPrinted(/ticket {6}compress/)
-      expect(survey.livingProcesses().length).toBeGreaterThan(1)
-      survey.signal(signal)
-      const { exitCode, stdout, stderr } = await survey.ended
-      expect(stderr).toBe('')
-      expect(exitCode).toBe(code)
-      expect(stdout).toContain('no new work is taken')
-      expect(stdout).toMatch(/^report +delivered to/m)
-      expect(survey.livingProcesses()).toEqual([])
-    },
-  )
+  ] as const)('$signal drains, ends with $code and leaves no process', async ({ signal, code }) => {
+    const folder = heavy()
+    const survey = runProgram(program, [
+      folder,
+      '--tools',
+      'compress',
+      '--flaky',
+      '0',
+      '--grace-ms',
+      '50',
+      '--report',
+      reports,
+    ])
+    await survey.whenPrinted(/ticket {6}compress/)
+    expect(survey.livingProcesses().length).toBeGreaterThan(1)
+    survey.signal(signal)
+    const { exitCode, stdout, stderr } = await survey.ended
+    expect(stderr).toBe('')
+    expect(exitCode).toBe(code)
+    expect(stdout).toContain('no new work is taken')
+    expect(stdout).toMatch(/^report +delivered to/m)
+    expect(survey.livingProcesses()).toEqual([])
+  })
 
   test.runIf(existsSync('/proc/self/environ'))(
     'a second Ctrl-C does not wait for the grace, and kills what runs',
-    { timeout: 60_000 },
     async () => {
       const survey = runProgram(program, [
         heavy(),
@@ -331,7 +324,7 @@ describe('as a program', () => {
       expect(stderr).toBe('')
       expect(exitCode).toBe(130)
       // They were killed, and are gone as soon as the system gets round to it.
-      await expect.poll(() => survey.livingProcesses(), { timeout: 30_000 }).toEqual([])
+      await expect.poll(() => survey.livingProcesses()).toEqual([])
     },
   )
 })

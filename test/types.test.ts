@@ -23,7 +23,7 @@ const linesOf = (version: string): string[] =>
 beforeAll(() => {
   const blocks = Object.entries(VERSIONS).map(([source, changed]) => ({ source, line: 1, code: changed, flags: [] }))
   reports = typeCheckCodeBlocks(writeCodeBlocks(folder, blocks))
-}, 120_000)
+})
 
 afterAll(() => {
   rmSync(folder, { recursive: true, force: true })

@@ -7,6 +7,7 @@ const fromRoot = (path: string): string => fileURLToPath(new URL(`../${path}`, i
 const behaviour = ['test/behaviour/**/*.test.ts']
 const execArgv = ['--unhandled-rejections=strict', '--trace-warnings', '--expose-gc']
 const growth = ['test/growth/**/*.test.ts']
+const HANGS_MS = 300_000
 
 export default defineConfig({
   root: fromRoot('.'),
@@ -30,9 +31,10 @@ export default defineConfig({
     maxWorkers: 2,
     execArgv,
     setupFiles: ['test/support/strict-process.ts'],
-    testTimeout: 15_000,
-    // Some build the programs that they run as processes of their own.
-    hookTimeout: 60_000,
+    // They end what hangs and judge nothing: a busy machine makes a test of seconds one of minutes.
+    testTimeout: HANGS_MS,
+    hookTimeout: HANGS_MS,
+    expect: { poll: { timeout: HANGS_MS / 5 } },
     reporters: ['default', createTallyReporter(process.env['TEST_TALLY_FILE'])],
     projects: [
       {

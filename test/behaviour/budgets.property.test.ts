@@ -225,4 +225,4 @@ test('whoever reports, spawns, ends or is cancelled when, no budget exceeds its 
   for (const what of ['refused budget_exceeded', 'refused a report', 'over the line', 'stopped by its budget']) {
     expectReached({ [what]: seen.get(what) ?? 0 }, 1)
   }
-}, 60_000)
+})

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { callbackChannel, createTaskSupervisor, fileChannel, type Channel, type ChannelSend } from 'outlive'
 import { controllableTool, passTurns } from 'outlive/testing'
-import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { setupHeld } from '../support/held-store.ts'
 import { setup, watch } from '../support/setup.ts'
 
@@ -406,5 +406,5 @@ test('a shutdown waits for deliveries that are on their way', async () => {
 
 /** Real files take real turns of the loop; there is no clock to move. */
 async function until(isDone: () => Promise<boolean>): Promise<void> {
-  await vi.waitUntil(isDone, { interval: 1 })
+  await expect.poll(isDone, { interval: 1 }).toBe(true)
 }

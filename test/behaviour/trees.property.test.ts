@@ -215,7 +215,7 @@ async function play(commands: readonly Command[], seen: Seen): Promise<void> {
   expect(seen['broken cancel']).toBeUndefined()
 }
 
-test('trees of tasks do what a short model of them says', { timeout: 120_000 }, async () => {
+test('trees of tasks do what a short model of them says', async () => {
   const seen: Seen = {}
   await fc.assert(
     fc.asyncProperty(fc.array(command, { minLength: 5, maxLength: 30, size: 'max' }), (commands) =>

@@ -7,28 +7,24 @@ import { expect, test } from 'vitest'
 const MAX_BYTES_PER_FINISHED_TASK = 1_000
 const COUNT = 20_000
 
-test(
-  'a finished task that is kept holds at most 1,000 bytes of heap besides its result',
-  { timeout: 60_000 },
-  async () => {
-    const { gc } = globalThis
-    if (gc === undefined) throw new Error('the tests run with --expose-gc')
-    const tasks = createTaskSupervisor({ retention: { maxFinished: Infinity } })
-    const nothing = (): void => undefined
-    const finish = async (count: number): Promise<number> => {
-      for (let n = 0; n < count; n += 1) await tasks.spawn(nothing)
-      while ((await tasks.stats()).live > 0) await new Promise((resolve) => setImmediate(resolve))
-      gc()
-      gc()
-      return process.memoryUsage().heapUsed
-    }
+test('a finished task that is kept holds at most 1,000 bytes of heap besides its result', async () => {
+  const { gc } = globalThis
+  if (gc === undefined) throw new Error('the tests run with --expose-gc')
+  const tasks = createTaskSupervisor({ retention: { maxFinished: Infinity } })
+  const nothing = (): void => undefined
+  const finish = async (count: number): Promise<number> => {
+    for (let n = 0; n < count; n += 1) await tasks.spawn(nothing)
+    while ((await tasks.stats()).live > 0) await new Promise((resolve) => setImmediate(resolve))
+    gc()
+    gc()
+    return process.memoryUsage().heapUsed
+  }
 
-    const before = await finish(2_000)
-    const after = await finish(COUNT)
-    expect((await tasks.stats()).byStatus).toEqual({ completed: COUNT + 2_000 })
-    expect((after - before) / COUNT).toBeLessThan(MAX_BYTES_PER_FINISHED_TASK)
-    // Its id, its record and three events: less than this would mean that nothing was measured.
-    expect((after - before) / COUNT).toBeGreaterThan(300)
-    await tasks.shutdown()
-  },
-)
+  const before = await finish(2_000)
+  const after = await finish(COUNT)
+  expect((await tasks.stats()).byStatus).toEqual({ completed: COUNT + 2_000 })
+  expect((after - before) / COUNT).toBeLessThan(MAX_BYTES_PER_FINISHED_TASK)
+  // Its id, its record and three events: less than this would mean that nothing was measured.
+  expect((after - before) / COUNT).toBeGreaterThan(300)
+  await tasks.shutdown()
+})

@@ -50,7 +50,7 @@ test('every end is told as what it is, signed, without a stack and without what 
     [stopped, /cancelled/, 'not needed'],
     [lost, /failed/, ''],
   ] as const) {
-    await expect.poll(() => toldOf(task.taskId), { timeout: 5_000 }).toHaveLength(1)
+    await expect.poll(() => toldOf(task.taskId)).toHaveLength(1)
     const [text = ''] = toldOf(task.taskId)
     expect(text).toMatch(status)
     expect(text).toContain(reason)
@@ -76,12 +76,12 @@ test('what a receiver did not take comes again with its id and its bytes, when t
     const [delivery] = await ann.deliveries(task.taskId)
     return [delivery?.state, delivery?.attempts]
   }
-  await expect.poll(stateOf, { timeout: 5_000 }).toEqual(['pending', 1])
+  await expect.poll(stateOf).toEqual(['pending', 1])
   receiver.answer('/hook')
   await advance(6_900)
   expect(receiver.received).toHaveLength(1)
   await advance(5_000)
-  await expect.poll(stateOf, { timeout: 5_000 }).toEqual(['delivered', 2])
+  await expect.poll(stateOf).toEqual(['delivered', 2])
   const [first, again, ...more] = receiver.received
   expect(more).toEqual([])
   expect(again?.body).toBe(first?.body)
@@ -105,7 +105,7 @@ test('an endpoint that says it is gone gets nothing more', async () => {
   }
   for (const _task of [1, 2]) {
     const { taskId } = await ann.spawn(async () => 'the value')
-    await expect.poll(() => codeOf(taskId), { timeout: 5_000 }).toEqual(['deadLettered', 'target_gone'])
+    await expect.poll(() => codeOf(taskId)).toEqual(['deadLettered', 'target_gone'])
   }
   await advance(600_000)
   expect(receiver.received).toHaveLength(1)

@@ -123,9 +123,9 @@ describe('secrets, URLs and headers', () => {
     const ann = tasks.session({ owner: 'ann' })
     const task = await ann.spawn(async () => 'the result', undefined, { deliverTo: 'webhook:hook' })
     await task.wait()
-    await expect.poll(() => receiver.received.length, { timeout: 5_000 }).toBeGreaterThan(0)
+    await expect.poll(() => receiver.received.length).toBeGreaterThan(0)
     const failed = async (): Promise<unknown> => (await ann.deliveries(task.taskId))[0]?.state
-    await expect.poll(failed, { timeout: 5_000 }).not.toBe('pending')
+    await expect.poll(failed).not.toBe('pending')
     const events: unknown[] = []
     for await (const event of task.events()) events.push(event)
     const told = [

@@ -47,25 +47,21 @@ async function complete(children: number): Promise<number> {
   return elapsedMs
 }
 
-test(
-  '8,000 children take less than 2.5 times as long as 4,000: to spawn, and to cancel',
-  { timeout: 60_000 },
-  async () => {
-    const ratios = await medianRatio(4_000, async (size) => {
-      const { spawnMs, cancelMs } = await spawnAndCancel(size)
-      return [spawnMs, cancelMs]
-    })
-    expect(ratios).toHaveLength(2)
-    for (const ratio of ratios) expect(ratio).toBeLessThan(2.5)
-  },
-)
+test('8,000 children take less than 2.5 times as long as 4,000: to spawn, and to cancel', async () => {
+  const ratios = await medianRatio(4_000, async (size) => {
+    const { spawnMs, cancelMs } = await spawnAndCancel(size)
+    return [spawnMs, cancelMs]
+  })
+  expect(ratios).toHaveLength(2)
+  for (const ratio of ratios) expect(ratio).toBeLessThan(2.5)
+})
 
-test('8,000 children end in less than 2.5 times the time of 4,000', { timeout: 60_000 }, async () => {
+test('8,000 children end in less than 2.5 times the time of 4,000', async () => {
   const [ratio] = await medianRatio(4_000, async (size) => [await complete(size)])
   expect(ratio).toBeLessThan(2.5)
 })
 
-test('a chain of 100,000 tasks is cancelled without exhausting the stack', { timeout: 120_000 }, async () => {
+test('a chain of 100,000 tasks is cancelled without exhausting the stack', async () => {
   const { ann, settle, tasks } = setup({
     limits: { maxDepth: Infinity, maxLive: Infinity },
     retention: { maxFinished: 10 },

@@ -14,7 +14,6 @@ const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(reso
 
 test.each([1, 1_000])(
   'a million tiny events of %i tasks leave bounded logs with their ends, the rest is counted, and the loop stays free',
-  { timeout: 240_000 },
   async (talkers) => {
     const tasks = createTaskSupervisor({ retention: { maxFinished: Infinity } })
     const each = EVENTS / talkers

@@ -40,7 +40,7 @@ function isAlike(real: AnyMachineSnapshot, memoised: AnyMachineSnapshot): boolea
 }
 
 describe('the task machine and its memoised twin', () => {
-  test('agree on 100,000 random event sequences, in every state and on every event', { timeout: 240_000 }, () => {
+  test('agree on 100,000 random event sequences, in every state and on every event', () => {
     const scope = createInertScope()
     const pairs = new Set<string>()
     let sequences = 0
@@ -133,7 +133,7 @@ describe('the task machine and its memoised twin', () => {
     }
   }
 
-  test('agree as actors under a supervisor: stored and restored, stopped, ended', { timeout: 120_000 }, () => {
+  test('agree as actors under a supervisor: stored and restored, stopped, ended', () => {
     let runs = 0
     let restored = 0
     const ends = { done: 0, stopped: 0 }
@@ -185,7 +185,7 @@ describe('the task machine and its memoised twin', () => {
 describe('a memoised machine agrees with the machine', () => {
   const NUM_RUNS = 1_000
 
-  test.each(SAMPLE_MACHINES)('on random runs of the $name machine', { timeout: 120_000 }, (sample) => {
+  test.each(SAMPLE_MACHINES)('on random runs of the $name machine', (sample) => {
     const twins = createTwins(sample)
     const events = new Set<string>()
     let runs = 0

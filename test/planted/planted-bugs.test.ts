@@ -6,11 +6,11 @@ const SEEDS = 150
 const { plant, hunt, judge } = plantedCopy('planted')
 
 describe('the simulation', () => {
-  test('finds nothing where nothing is planted', { timeout: 120_000 }, async () => {
+  test('finds nothing where nothing is planted', async () => {
     expect(await hunt(12)).toBeNull()
   })
 
-  test.each(PLANTED_BUGS)('finds that $title', { timeout: 120_000 }, async (bug) => {
+  test.each(PLANTED_BUGS)('finds that $title', async (bug) => {
     const undo = plant(bug)
     try {
       const found = await hunt(SEEDS)
@@ -23,11 +23,11 @@ describe('the simulation', () => {
 })
 
 describe('the contracts of stores and channels', () => {
-  test('find nothing where nothing is planted', { timeout: 60_000 }, async () => {
+  test('find nothing where nothing is planted', async () => {
     expect(await judge()).toEqual([])
   })
 
-  test.each(CONTRACT_BUGS)('find that $title', { timeout: 60_000 }, async (bug) => {
+  test.each(CONTRACT_BUGS)('find that $title', async (bug) => {
     const undo = plant(bug)
     try {
       expect(await judge()).toEqual(bug.foundBy)

@@ -37,7 +37,7 @@ export function plantedCopy(name: string): PlantedCopy {
   let program = ''
   const run = async (file: string, args: readonly string[]): Promise<unknown> => {
     const { stdout } = await promisify(execFile)(process.execPath, [file, ...args], {
-      timeout: 120_000,
+      timeout: 240_000,
       maxBuffer: 2 ** 26,
     })
     return JSON.parse(stdout) as unknown

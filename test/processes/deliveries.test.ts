@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { Webhook } from 'standardwebhooks'
-import { expect, test, vi } from 'vitest'
+import { expect, test } from 'vitest'
 import { createTestHook, HOOK_SECRET } from '../programs/worker-hook.ts'
 import type { StorePlace } from '../programs/worker-stores.ts'
 import { startHttpReceiver, type Received } from '../support/http-receiver.ts'
@@ -10,8 +10,6 @@ import { openSurvivor, until } from '../support/survivors.ts'
 import { useWorkers } from '../support/worker.ts'
 
 // Processes that are killed -9 while what they owe is on its way to a real receiver.
-
-vi.setConfig({ testTimeout: 90_000 })
 
 const settings = { leaseMs: 1_000, delivery: { baseMs: 200, jitter: 'none' } } as const
 const LONG = Array.from({ length: 60 }, (_, line) => `line ${line} of a report`).join('\n')

@@ -1,13 +1,11 @@
 import { isTaskError, isTaskEvent } from 'outlive'
-import { expect, onTestFinished, test, vi } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { startFaultProxy, type FaultProxy } from '../support/fault-proxy.ts'
 import { startRedis, type RedisServer } from '../support/redis-server.ts'
 import { pause, settledAs } from '../support/redis-tasks.ts'
 import { isEnd, listAll, openSurvivor, readSoundLog, until } from '../support/survivors.ts'
 
 // A supervisor whose Redis is away: at the start, in the middle of its work, for a reply, and for too long.
-
-vi.setConfig({ testTimeout: 60_000 })
 
 /** How long everything may take to be as before once the server is back. */
 const BACK_MS = 10_000

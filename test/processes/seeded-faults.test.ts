@@ -190,7 +190,6 @@ async function begin(kind: number, runs: Session, size: number): Promise<Scene> 
 
 test.each(['memory', 'sqlite', 'redis', 'postgres'])(
   'a story whose calls to the store go wrong as a seed says ends as it has to, with a sound log: %s',
-  { timeout: 120_000 },
   async (kind) => {
     for (const seed of SEEDS) {
       const open = await openerOf(kind)

@@ -1,18 +1,20 @@
 import { join } from 'node:path'
 import { isTaskEvent, type TaskEvent } from 'outlive'
-import { expect, test, vi } from 'vitest'
+import { expect, test } from 'vitest'
 import type { StorePlace } from '../programs/worker-stores.ts'
 import { usePostgres } from '../support/postgres-server.ts'
 import { startRedis } from '../support/redis-server.ts'
 import { scratchFolder } from '../support/scratch-folder.ts'
+import { startStopwatch } from '../support/stopwatch.ts'
 import { isEnd, listAll, openSurvivor, readSoundLog, until } from '../support/survivors.ts'
 import { useWorkers } from '../support/worker.ts'
 
 // A process that runs many tasks is killed with -9. Another one, which had nothing to do with them, takes over.
 
-vi.setConfig({ testTimeout: 60_000 })
-
-const LEASE_MS = 1_500
+/** Whoever stands still for two thirds of it, as on a busy machine, stops by itself what he runs. */
+const LEASE_MS = 4_500
+/** With a wait for the store that a thousand commits at once do not outlast. */
+const settings = { leaseMs: LEASE_MS, commitWaitMs: 60_000 }
 /** A process is found dead within its lease and a third of that; the rest is for the work of a busy machine. */
 const NOTICED_MS = (LEASE_MS * 4) / 3
 const WORK_MS = 8_000
@@ -41,7 +43,6 @@ test.each(stores)(
   'the $count running tasks of a process that is killed -9 are closed, or run again where their tool wants it: $kind',
   async ({ kind, count }) => {
     const place = await openPlace(kind)
-    const settings = { leaseMs: LEASE_MS }
     const survivor = openSurvivor(place, settings)
     await survivor.tasks.start()
     const worker = startWorker({ place, settings })
@@ -60,10 +61,10 @@ test.each(stores)(
       }
     })()
     worker.signal('SIGKILL')
-    const killedAtMs = performance.now()
+    const sinceKill = startStopwatch()
     expect((await worker.ended).signal).toBe('SIGKILL')
     await allEnded
-    const tookMs = performance.now() - killedAtMs
+    const tookMs = sinceKill()
     console.log(`${kind}: ${count} tasks recovered ${Math.round(tookMs)} ms after the kill, lease ${LEASE_MS} ms`)
     expect(tookMs).toBeLessThan(NOTICED_MS + WORK_MS)
     reading.abort()
@@ -85,23 +86,22 @@ test.each(stores)(
 
 test('a consumer of one task sees its end soon after the process that ran it was killed -9', async () => {
   const place = await openPlace('redis')
-  const settings = { leaseMs: LEASE_MS }
   const survivor = openSurvivor(place, settings)
   await survivor.tasks.start()
   const worker = startWorker({ place, settings })
   const [taskId = ''] = await worker.call('spawn', 'talk', { everyMs: 20, times: 10_000 })
-  let killedAtMs = Infinity
+  let sinceKill: (() => number) | undefined
   const seen: TaskEvent[] = []
   for await (const item of survivor.ann.events({ taskId })) {
     if (!isTaskEvent(item)) continue
     seen.push(item)
-    if (item.type === 'task.custom' && killedAtMs === Infinity) {
-      killedAtMs = performance.now()
+    if (item.type === 'task.custom' && sinceKill === undefined) {
+      sinceKill = startStopwatch()
       worker.signal('SIGKILL')
     }
   }
   // The stream has ended by itself, with the terminal event.
-  const tookMs = performance.now() - killedAtMs
+  const tookMs = sinceKill?.() ?? NaN
   console.log(`one task: its end was seen ${Math.round(tookMs)} ms after the kill, lease ${LEASE_MS} ms`)
   expect(tookMs).toBeLessThan(LEASE_MS * 1.5 + 1_000)
   expect(seen.at(-1)).toMatchObject({ type: 'task.failed', failure: { code: 'interrupted' } })

@@ -3,6 +3,7 @@ import { postgresStore, type PostgresStoreOptions } from 'outlive/postgres'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { BASE_AT, commitOf, recordOf } from '../../src/testing/contract-case.ts'
 import { usePostgres } from '../support/postgres-server.ts'
+import { startStopwatch } from '../support/stopwatch.ts'
 import { expectWhole, readWholeFeed } from '../support/store-writers.ts'
 import { connectionReset, openPool, serverError, wrappedPool, type OnQuery } from '../support/wrapped-pool.ts'
 
@@ -104,7 +105,7 @@ test('connections that the server ends, again and again, lose and double nothing
   expect(ended).toBeGreaterThan(5)
   const [store] = stores
   if (store !== undefined) expect(await expectWhole(store, ['w0', 'w1'])).toBe(240)
-}, 60_000)
+})
 
 test('a server that is started again is used again, with everything that was answered', async () => {
   const schema = server.freshSchema()
@@ -117,7 +118,7 @@ test('a server that is started again is used again, with everything that was ans
   await server.start()
   await writing
   expect(await expectWhole(store, ['w'])).toBe(200)
-}, 60_000)
+})
 
 describe('who listens', () => {
   const listeners = "select pid from pg_stat_activity where query ilike 'listen%' or query = 'select 1'"
@@ -128,16 +129,18 @@ describe('who listens', () => {
     await Promise.all([watcher.open(), writer.open()])
     const hints: StoreHint[] = []
     onTestFinished(watcher.cluster.watch((hint) => void hints.push(hint)))
-    await expect.poll(() => hints.length, { timeout: 2_000 }).toBeGreaterThan(0)
+    await expect.poll(() => hints.length).toBeGreaterThan(0)
     const [listener] = await server.query<{ pid: number }>(listeners)
     expect(listener).toBeDefined()
     hints.length = 0
     await server.query('select pg_terminate_backend($1)', [listener?.pid])
+    const tookMs = startStopwatch()
     // It may have missed something, and says so.
-    await expect.poll(() => hints, { timeout: 2_000 }).toContainEqual({})
+    await expect.poll(() => hints).toContainEqual({})
+    expect(tookMs()).toBeLessThan(2_000)
     hints.length = 0
     await writer.commit(commitOf(recordOf('a')))
-    await expect.poll(() => hints, { timeout: 2_000 }).toContainEqual({ owner: 'ann' })
+    await expect.poll(() => hints).toContainEqual({ owner: 'ann' })
   })
 
   test('gives its connection back with the last undo', async () => {
@@ -275,10 +278,10 @@ describe('a server that hangs', () => {
     onTestFinished(store.cluster.watch(() => undefined))
     await pause(100)
     await hang()
-    const startedAt = performance.now()
+    const tookMs = startStopwatch()
     await expect(store.commit(commitOf(recordOf('a')))).rejects.toMatchObject({ code: 'store_unavailable' })
     await expect(store.read('a')).rejects.toMatchObject({ code: 'store_unavailable' })
-    expect(performance.now() - startedAt).toBeLessThan(3_000)
+    expect(tookMs()).toBeLessThan(3_000)
   })
 
   test('does not keep a store from closing, which settles what is on its way', async () => {
@@ -293,10 +296,10 @@ describe('a server that hangs', () => {
       () => store.cluster.sweep({ now: 0 }),
     ]
     const settled = Promise.allSettled(calls.map(async (call) => call()))
-    const startedAt = performance.now()
+    const tookMs = startStopwatch()
     await store.close()
     expect((await settled).map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected'])
-    expect(performance.now() - startedAt).toBeLessThan(1_000)
+    expect(tookMs()).toBeLessThan(1_000)
   })
 })
 

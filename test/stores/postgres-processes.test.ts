@@ -33,4 +33,4 @@ test('processes that open a schema at once make its tables once, and one that is
   onTestFinished(() => store.close())
   expect(await expectWhole(store, OWNERS)).toBeGreaterThan(TASKS * 3)
   await expectAnswersKept(store, writers)
-}, 60_000)
+})

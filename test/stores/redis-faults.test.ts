@@ -5,6 +5,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { startFaultProxy, type FaultProxy } from '../support/fault-proxy.ts'
 import { startRedis, type RedisServer } from '../support/redis-server.ts'
 import { begin, commitUntilAnswered, finish, pause, settledAs, untilItWorks } from '../support/redis-tasks.ts'
+import { startStopwatch } from '../support/stopwatch.ts'
 
 // What breaks in production, done to a real server and to the way there.
 
@@ -36,51 +37,45 @@ async function connectionsSoFar(server: RedisServer): Promise<number> {
 }
 
 describe('a server that ends', () => {
-  test(
-    'a server that is killed under load loses nothing that was acknowledged, and nothing is there twice',
-    {
-      timeout: 60_000,
-    },
-    async () => {
-      const server = await startRedis({ appendonly: 'yes', appendfsync: 'always' })
-      const store = await openStore({ url: server.url, commandTimeoutMs: 1_000 })
-      expect(store.durability).toBe('power')
-      const acknowledged = new Set<string>()
-      const tasks = Array.from({ length: 1_500 }, (_, index) => `t${index}`)
-      const queue = [...tasks]
-      const worker = async (): Promise<void> => {
-        for (let taskId = queue.shift(); taskId !== undefined; taskId = queue.shift()) {
-          const owner = `owner ${taskId.at(-1)}`
-          for (const change of [begin(taskId, { owner }), finish(taskId, { owner })]) {
-            expect((await commitUntilAnswered(store, change)).kind).toBe('committed')
-            acknowledged.add(change.id)
-          }
+  test('a server that is killed under load loses nothing that was acknowledged, and nothing is there twice', async () => {
+    const server = await startRedis({ appendonly: 'yes', appendfsync: 'always' })
+    const store = await openStore({ url: server.url, commandTimeoutMs: 1_000 })
+    expect(store.durability).toBe('power')
+    const acknowledged = new Set<string>()
+    const tasks = Array.from({ length: 1_500 }, (_, index) => `t${index}`)
+    const queue = [...tasks]
+    const worker = async (): Promise<void> => {
+      for (let taskId = queue.shift(); taskId !== undefined; taskId = queue.shift()) {
+        const owner = `owner ${taskId.at(-1)}`
+        for (const change of [begin(taskId, { owner }), finish(taskId, { owner })]) {
+          expect((await commitUntilAnswered(store, change)).kind).toBe('committed')
+          acknowledged.add(change.id)
         }
       }
-      const working = Promise.all(Array.from({ length: 100 }, worker))
-      while (acknowledged.size < 300) await pause(1)
-      const before = new Set(acknowledged)
-      await server.kill()
-      await pause(500)
-      await server.start()
-      for (const id of before) {
-        const [taskId, version] = id.split(':')
-        const kept = await server.client.hget(`{outlive}:task:${taskId}`, 'version')
-        expect(Number(kept)).toBeGreaterThanOrEqual(Number(version))
-      }
-      await working
-      expect(acknowledged.size).toBe(3_000)
-      for (const taskId of tasks) expect(await seqsOf(store, taskId)).toEqual([1, 2])
-      const { entries, isLast } = await store.readFeed({ after: 0, limit: 10_000 })
-      expect(isLast).toBe(true)
-      expect(entries.map(({ position }) => position)).toEqual(Array.from({ length: 3_000 }, (_, index) => index + 1))
-      expect(new Set(entries.map(({ event, record }) => `${record.taskId} ${event.seq}`)).size).toBe(3_000)
-      const change = finish('t7', { owner: 'owner 7' })
-      const first = await store.commit(change)
-      expect(first.kind).toBe('committed')
-      await expect(store.commit(change)).resolves.toEqual(first)
-    },
-  )
+    }
+    const working = Promise.all(Array.from({ length: 100 }, worker))
+    while (acknowledged.size < 300) await pause(1)
+    const before = new Set(acknowledged)
+    await server.kill()
+    await pause(500)
+    await server.start()
+    for (const id of before) {
+      const [taskId, version] = id.split(':')
+      const kept = await server.client.hget(`{outlive}:task:${taskId}`, 'version')
+      expect(Number(kept)).toBeGreaterThanOrEqual(Number(version))
+    }
+    await working
+    expect(acknowledged.size).toBe(3_000)
+    for (const taskId of tasks) expect(await seqsOf(store, taskId)).toEqual([1, 2])
+    const { entries, isLast } = await store.readFeed({ after: 0, limit: 10_000 })
+    expect(isLast).toBe(true)
+    expect(entries.map(({ position }) => position)).toEqual(Array.from({ length: 3_000 }, (_, index) => index + 1))
+    expect(new Set(entries.map(({ event, record }) => `${record.taskId} ${event.seq}`)).size).toBe(3_000)
+    const change = finish('t7', { owner: 'owner 7' })
+    const first = await store.commit(change)
+    expect(first.kind).toBe('committed')
+    await expect(store.commit(change)).resolves.toEqual(first)
+  })
 
   test('a server that is paused: calls end at their limit, and what was applied all the same is harmless', async () => {
     const server = await startRedis()
@@ -115,7 +110,7 @@ describe('a server that ends', () => {
 })
 
 describe('a link that breaks', () => {
-  test('a link that swallows everything is noticed within ten seconds, and replaced', { timeout: 40_000 }, async () => {
+  test('a link that swallows everything is noticed within ten seconds, and replaced', async () => {
     const { proxy, store } = await behindProxy({ commandTimeoutMs: 30_000 })
     await store.commit(begin('a'))
     proxy.blackhole()
@@ -162,40 +157,36 @@ describe('a link that breaks', () => {
     expect(await store.read('a')).toBeUndefined()
   })
 
-  test(
-    'connections that are killed over and over, and an outage: commits and hints go on within ten seconds',
-    {
-      timeout: 60_000,
-    },
-    async () => {
-      const server = await startRedis({ appendonly: 'yes' })
-      const store = await openStore({ url: server.url, commandTimeoutMs: 1_000 })
-      const hints: StoreHint[] = []
-      store.cluster.watch((hint) => void hints.push(hint))
-      const over = new AbortController()
-      let written = 0
-      const working = (async (): Promise<void> => {
-        for (; !over.signal.aborted; written += 1) await commitUntilAnswered(store, begin(`t${written}`))
-      })()
-      for (let round = 0; round < 8; round += 1) {
-        await server.client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
-        await server.client.call('CLIENT', 'KILL', 'TYPE', 'pubsub')
-        await pause(250)
-      }
-      await server.kill()
-      await pause(1_500)
-      await server.start()
-      await untilItWorks(() => store.read('t0'))
-      const before = written
-      await expect.poll(() => written, { timeout: 10_000 }).toBeGreaterThan(before)
-      hints.length = 0
-      await expect.poll(() => hints.some(({ owner }) => owner === 'ann'), { timeout: 10_000 }).toBe(true)
-      over.abort()
-      await working
-      const feed = await store.readFeed({ after: 0, limit: 100_000 })
-      expect(feed.entries.map(({ position }) => position)).toEqual(Array.from({ length: written }, (_, at) => at + 1))
-    },
-  )
+  test('connections that are killed over and over, and an outage: commits and hints go on within ten seconds', async () => {
+    const server = await startRedis({ appendonly: 'yes' })
+    const store = await openStore({ url: server.url, commandTimeoutMs: 1_000 })
+    const hints: StoreHint[] = []
+    store.cluster.watch((hint) => void hints.push(hint))
+    const over = new AbortController()
+    let written = 0
+    const working = (async (): Promise<void> => {
+      for (; !over.signal.aborted; written += 1) await commitUntilAnswered(store, begin(`t${written}`))
+    })()
+    for (let round = 0; round < 8; round += 1) {
+      await server.client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
+      await server.client.call('CLIENT', 'KILL', 'TYPE', 'pubsub')
+      await pause(250)
+    }
+    await server.kill()
+    await pause(1_500)
+    await server.start()
+    await untilItWorks(() => store.read('t0'))
+    const before = written
+    const tookMs = startStopwatch()
+    await expect.poll(() => written).toBeGreaterThan(before)
+    hints.length = 0
+    await expect.poll(() => hints.some(({ owner }) => owner === 'ann')).toBe(true)
+    expect(tookMs()).toBeLessThan(10_000)
+    over.abort()
+    await working
+    const feed = await store.readFeed({ after: 0, limit: 100_000 })
+    expect(feed.entries.map(({ position }) => position)).toEqual(Array.from({ length: written }, (_, at) => at + 1))
+  })
 
   test('closing while connecting again settles everything within a second, twice is once, and nothing is left', async () => {
     const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
@@ -209,10 +200,10 @@ describe('a link that breaks', () => {
     )
     await pause(50)
     proxy.refuse()
-    const at = performance.now()
+    const tookMs = startStopwatch()
     await Promise.all([store.close(), store.close()])
     const ends = await Promise.all(pending)
-    expect(performance.now() - at).toBeLessThan(1_000)
+    expect(tookMs()).toBeLessThan(1_000)
     expect(ends.map(({ code }) => code)).toEqual(Array.from({ length: 3 }, () => 'store_unavailable'))
     await store.close()
     expect((await settledAs(store.read('a'))).code).toBe('store_unavailable')
@@ -232,11 +223,12 @@ test('closing while the server hangs is as quick, and leaves no socket behind', 
   await expect.poll(sockets).toBe(before + 2)
   server.pause()
   const reading = settledAs(store.read('a'))
-  const at = performance.now()
+  const tookMs = startStopwatch()
   await store.close()
-  expect(performance.now() - at).toBeLessThan(1_000)
+  expect(tookMs()).toBeLessThan(1_000)
   expect((await reading).code).toBe('store_unavailable')
-  await expect.poll(sockets, { timeout: 500 }).toBe(before)
+  await expect.poll(sockets).toBe(before)
+  expect(tookMs()).toBeLessThan(1_500)
 })
 
 describe('a server that says no', () => {
@@ -265,7 +257,7 @@ describe('a server that says no', () => {
     const store = await openStore({ redis: (options) => new Redis({ ...options, port: primary.port }) })
     await store.commit(begin('a'))
     await next.client.call('REPLICAOF', '127.0.0.1', String(old.port))
-    await expect.poll(() => next.client.exists('{outlive}:task:a'), { timeout: 10_000 }).toBe(1)
+    await expect.poll(() => next.client.exists('{outlive}:task:a')).toBe(1)
     await next.client.call('REPLICAOF', 'NO', 'ONE')
     await old.client.call('REPLICAOF', '127.0.0.1', String(next.port))
     primary = next
@@ -307,14 +299,14 @@ describe('a server that says no', () => {
     await server.kill()
     const seen = new Set<string>()
     const starting = server.start()
-    const deadline = Date.now() + 8_000
+    const tookMs = startStopwatch()
     for (let isLoaded = false; !isLoaded;) {
       try {
         isLoaded = (await store.read('a')) !== undefined
       } catch (error) {
         seen.add(String(error))
       }
-      expect(Date.now()).toBeLessThan(deadline)
+      expect(tookMs()).toBeLessThan(8_000)
       await pause(30)
     }
     await starting

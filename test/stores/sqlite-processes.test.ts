@@ -39,7 +39,7 @@ test('processes that open a file at once make its tables once, and then write to
   // The half of the tasks that claim nothing are all there.
   expect(await expectWhole(store, OWNERS)).toBeGreaterThan((PROCESSES * TASKS * 3) / 2 - 1)
   await expectAnswersKept(store, writers)
-}, 60_000)
+})
 
 test(`a process that is killed at any point loses nothing it has answered, ${KILLS} times`, async () => {
   const location = join(scratchFolder('killed'), 'tasks.db')
@@ -68,4 +68,4 @@ test(`a process that is killed at any point loses nothing it has answered, ${KIL
   }
   expect(answered).toBeGreaterThan(KILLS)
   await expectWhole(store, OWNERS)
-}, 120_000)
+})

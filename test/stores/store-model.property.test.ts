@@ -191,7 +191,7 @@ test('SQLite answers and holds what the memory store does, in whatever groups co
     }),
     { numRuns: 100 },
   )
-}, 60_000)
+})
 
 test('PostgreSQL answers and holds what the memory store does, in whatever groups commits come', async () => {
   await fc.assert(
@@ -205,7 +205,7 @@ test('PostgreSQL answers and holds what the memory store does, in whatever group
     }),
     { numRuns: 15 },
   )
-}, 60_000)
+})
 
 test('Redis answers and holds what the memory store does, in whatever groups commits come', async () => {
   const redis = await startRedis()
@@ -221,4 +221,4 @@ test('Redis answers and holds what the memory store does, in whatever groups com
     }),
     { numRuns: 100 },
   )
-}, 60_000)
+})

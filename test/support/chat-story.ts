@@ -32,7 +32,7 @@ export async function tellChatStory(platform: ChatPlatform): Promise<ChatStory> 
   const mine = tasks.session({ owner: 'user:42', origin: `${platform}:${place}` })
   const messages = (): number => fake.acts.filter(({ kind }) => kind === 'message').length
   const told = async (count: number): Promise<void> => {
-    await expect.poll(messages, { timeout: 5_000 }).toBe(count)
+    await expect.poll(messages).toBe(count)
   }
   /** Ends are collected for a second, and sent then. */
   const sent = async (count: number): Promise<void> => {

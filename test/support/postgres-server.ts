@@ -4,7 +4,7 @@ import { createPostgres, type PostgresServer } from './postgres-process.ts'
 
 export function usePostgres(settings: Readonly<Record<string, string>> = {}): PostgresServer {
   const server = createPostgres(settings)
-  beforeAll(server.launch, 60_000)
-  afterAll(server.end, 30_000)
+  beforeAll(server.launch)
+  afterAll(server.end)
   return server
 }

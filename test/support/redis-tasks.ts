@@ -2,6 +2,7 @@
 import type { Awaitable, Commit, CommitReply, StoredRecord, TaskStore } from 'outlive'
 import { isTaskError } from 'outlive'
 import { BASE_AT, commitOf, recordOf } from '../../src/testing/contract-case.ts'
+import { startStopwatch } from './stopwatch.ts'
 
 export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
@@ -26,22 +27,21 @@ export async function commitUntilAnswered(store: TaskStore, change: Commit): Pro
 
 /** The code of what a promise rejects with, `undefined` when it does not, and how long that took. */
 export async function settledAs(call: Awaitable<unknown>): Promise<{ code: string | undefined; tookMs: number }> {
-  const before = performance.now()
+  const tookMs = startStopwatch()
   const code = await Promise.resolve(call).then(
     () => undefined,
     (error: unknown) => (isTaskError(error) ? error.code : String(error)),
   )
-  return { code, tookMs: performance.now() - before }
+  return { code, tookMs: tookMs() }
 }
 
 /** Waits until a call succeeds, and says how long that took. */
 export async function untilItWorks(call: () => Awaitable<unknown>, withinMs = 10_000): Promise<number> {
-  const before = performance.now()
+  const tookMs = startStopwatch()
   while (true) {
     const { code } = await settledAs(call())
-    const tookMs = performance.now() - before
-    if (code === undefined) return tookMs
-    if (tookMs > withinMs) throw new Error(`still ${code} after ${tookMs} ms`)
+    if (code === undefined) return tookMs()
+    if (tookMs() > withinMs) throw new Error(`still ${code} after ${tookMs()} ms`)
     await pause(20)
   }
 }

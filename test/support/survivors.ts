@@ -13,6 +13,7 @@ import { verifyLog } from 'outlive/testing'
 import { expect, onTestFinished } from 'vitest'
 import { openTestStore, type StorePlace } from '../programs/worker-stores.ts'
 import { createTestTools, type TestTools } from '../programs/worker-tools.ts'
+import { startStopwatch } from './stopwatch.ts'
 
 export interface Survivor {
   readonly tasks: TaskSupervisor
@@ -99,10 +100,10 @@ export function percentile(values: readonly number[], part: number): number {
 
 /** Looks again and again until it is so. */
 export async function until(isSo: () => boolean | Promise<boolean>, limitMs = 20_000): Promise<number> {
-  const from = performance.now()
+  const tookMs = startStopwatch()
   while (!(await isSo())) {
-    if (performance.now() - from > limitMs) throw new Error(`it was not so within ${limitMs} ms`)
+    if (tookMs() > limitMs) throw new Error(`it was not so within ${limitMs} ms`)
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
-  return performance.now() - from
+  return tookMs()
 }

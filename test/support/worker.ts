@@ -30,7 +30,7 @@ export function useWorkers(): StartWorker {
   let program = ''
   beforeAll(() => {
     program = buildProgram(folder, 'test/programs/worker.ts')
-  }, 60_000)
+  })
   afterAll(() => {
     rmSync(folder, { recursive: true, force: true })
   })

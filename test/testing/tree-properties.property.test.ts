@@ -151,35 +151,31 @@ function noteSeen(events: readonly TaskEvent[]): void {
   }
 }
 
-test(
-  'trees of any shape keep every law and every rule, whatever the order of ends, acts, sends and answers of the store',
-  { timeout: 60_000 },
-  async () => {
-    await fc.assert(
-      fc.asyncProperty(
-        fc.scheduler(),
-        fc.constantFrom(...ORDERS),
-        fc.array(taskTreeCalls(), { minLength: 1, maxLength: 4 }),
-        fc.array(act, { maxLength: 8 }),
-        fc.array(fc.boolean(), { maxLength: 3 }),
-        async (scheduler, order, calls, acts, refusals) => {
-          const { facts, events, audit } = await grow(scheduler, { order, calls, acts, refusals })
-          // Commits of different tasks that take effect late do so in the order of the scheduler.
-          const isReordered = order === 'effect and reply late'
-          expect(verifyLog(events, { isReordered })).toEqual([])
-          expect(checkHistory(facts)).toEqual([])
-          expect(audit).toMatchObject({ missing: [], stray: [] })
-          noteSeen(events)
-        },
-      ),
-      { numRuns: 300 },
-    )
-    // All that trees can do has been seen.
-    const wanted = ['task.completed', 'task.failed', 'task.cancelled', 'task.retrying', 'task.asked', 'task.answered']
-    const others = ['task.stopping', 'task.message', 'task.redirected', 'depth 0', 'depth 1', 'depth 2', 'wait']
-    for (const what of [...wanted, ...others, 'name_taken', 'cancel']) expectReached({ [what]: seen.get(what) ?? 0 }, 1)
-  },
-)
+test('trees of any shape keep every law and every rule, whatever the order of ends, acts, sends and answers of the store', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.scheduler(),
+      fc.constantFrom(...ORDERS),
+      fc.array(taskTreeCalls(), { minLength: 1, maxLength: 4 }),
+      fc.array(act, { maxLength: 8 }),
+      fc.array(fc.boolean(), { maxLength: 3 }),
+      async (scheduler, order, calls, acts, refusals) => {
+        const { facts, events, audit } = await grow(scheduler, { order, calls, acts, refusals })
+        // Commits of different tasks that take effect late do so in the order of the scheduler.
+        const isReordered = order === 'effect and reply late'
+        expect(verifyLog(events, { isReordered })).toEqual([])
+        expect(checkHistory(facts)).toEqual([])
+        expect(audit).toMatchObject({ missing: [], stray: [] })
+        noteSeen(events)
+      },
+    ),
+    { numRuns: 300 },
+  )
+  // All that trees can do has been seen.
+  const wanted = ['task.completed', 'task.failed', 'task.cancelled', 'task.retrying', 'task.asked', 'task.answered']
+  const others = ['task.stopping', 'task.message', 'task.redirected', 'depth 0', 'depth 1', 'depth 2', 'wait']
+  for (const what of [...wanted, ...others, 'name_taken', 'cancel']) expectReached({ [what]: seen.get(what) ?? 0 }, 1)
+})
 
 test('calls are no deeper and no wider than they may be, and of the kinds and targets that were named', () => {
   const depthOf = ({ input }: SimulatedCall): number => 1 + Math.max(0, ...(input as BranchInput).children.map(depthOf))

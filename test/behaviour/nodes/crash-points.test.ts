@@ -117,22 +117,18 @@ function judge({ records, log, told }: Story): void {
 }
 
 describe('a process that is gone at any of its calls to the store', () => {
-  test.each(['failBefore', 'failAfter'] as const)(
-    'leaves a sound story behind: %s',
-    { timeout: 60_000 },
-    async (fault) => {
-      const whole = await live(undefined)
-      judge(whole)
-      expect(whole.sent).toHaveLength(1)
-      expect(whole.calls).toBeGreaterThan(10)
-      for (let at = 1; at <= whole.calls; at += 1) {
-        const story = await live({ at, fault })
-        try {
-          judge(story)
-        } catch (error) {
-          throw new Error(`gone at call ${at} of ${whole.calls}, ${fault}`, { cause: error })
-        }
+  test.each(['failBefore', 'failAfter'] as const)('leaves a sound story behind: %s', async (fault) => {
+    const whole = await live(undefined)
+    judge(whole)
+    expect(whole.sent).toHaveLength(1)
+    expect(whole.calls).toBeGreaterThan(10)
+    for (let at = 1; at <= whole.calls; at += 1) {
+      const story = await live({ at, fault })
+      try {
+        judge(story)
+      } catch (error) {
+        throw new Error(`gone at call ${at} of ${whole.calls}, ${fault}`, { cause: error })
       }
-    },
-  )
+    }
+  })
 })

@@ -165,4 +165,4 @@ test('whatever happens, each result is delivered, dead or owed, once for each ta
   )
   // A story in which nothing happens proves nothing.
   expectReached(seen, 1)
-}, 120_000)
+})
