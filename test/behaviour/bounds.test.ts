@@ -2,7 +2,7 @@
 import { callbackChannel, defineTool, type CallOptions, type StreamItem, type ToolDefinition } from 'outlive'
 import { controllableTool } from 'outlive/testing'
 import { describe, expect, test } from 'vitest'
-import { collectGarbage } from '../growth/median-ratio.ts'
+import { collectGarbage } from '../growth/growth-ratio.ts'
 import { collect, setup } from '../support/setup.ts'
 
 const text = (chars: number): string => 'x'.repeat(chars)

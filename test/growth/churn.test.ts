@@ -1,7 +1,7 @@
 import { createTaskSupervisor } from 'outlive'
 import { expect, test } from 'vitest'
 import { createChurn } from '../../benchmarks/churning.ts'
-import { collectGarbage } from './median-ratio.ts'
+import { collectGarbage } from './growth-ratio.ts'
 
 const WARM_UP = 20_000
 const LAPS = 5

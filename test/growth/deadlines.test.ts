@@ -1,7 +1,7 @@
 import type { TaskContext } from 'outlive'
 import { expect, test } from 'vitest'
 import { setup } from '../support/setup.ts'
-import { collectGarbage } from './median-ratio.ts'
+import { collectGarbage } from './growth-ratio.ts'
 
 const MANY = 100_000
 const SAMPLES = 100

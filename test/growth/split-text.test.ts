@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { splitText } from '../../src/delivery/split-text.ts'
-import { medianRatio, processorMs } from './median-ratio.ts'
+import { expectGrowth, processorMs } from './growth-ratio.ts'
 
 const TEXTS: Readonly<Record<string, string>> = {
   'lines in a fence': 'some code that is not long\n',
@@ -30,6 +30,5 @@ test.each(Object.entries(TEXTS))('twice as much of %s takes about twice as long 
     })
     return [took]
   }
-  const [ratio = Infinity] = await medianRatio(chars, measure)
-  expect(ratio).toBeLessThan(MAX_RATIO)
+  await expectGrowth({ size: chars, below: MAX_RATIO }, measure)
 })
