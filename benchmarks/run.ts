@@ -2,8 +2,9 @@
  * Runs the cases in fresh processes, in turns, and compares what they measured with their gates.
  *
  * `NAME`: only the cases whose names contain it; prints, and keeps nothing. `--quick`: one process per case and shorter rounds.
- * `--long`: the stores get a million tasks to forget. `--gate`: the few ratios of `cases/gate-cases.ts` instead. Without a name,
- * the results replace those in `benchmarks/results`, and the page and its charts are rendered from them.
+ * `--long`: the stores get a million tasks to forget. `--gate`: the few ratios of `cases/gate-cases.ts` instead, each of which may
+ * miss its gate twice. Without a name, the results replace those in `benchmarks/results`, and the page and its charts are rendered
+ * from them.
  * The exit code is 1 when a gate is missed, and 130 after Ctrl-C.
  */
 import { allCases } from './cases/index.ts'
@@ -50,6 +51,7 @@ async function runAll(): Promise<void> {
   const startedAt = new Date()
   const before = currentLoad()
   const results = await measure()
+  if (isGate) await measureAgain(results)
   const run: RunFacts = {
     startedAt: startedAt.toISOString(),
     minutes: (Date.now() - startedAt.getTime()) / 60_000,
@@ -84,7 +86,7 @@ async function measure(): Promise<Map<Case, ProcessResult[]>> {
   for (let turn = 0; turn < 3; turn += 1) {
     for (const one of cases.filter((one) => turn < processesOf(one))) {
       progress.begin(one.name)
-      const process = { rows: await runCase(one, stop.signal), load: currentLoad() }
+      const process = await measureOnce(one)
       results.get(one)?.push(process)
       progress.end(
         hasValue(one) ? format(judge(one, [process]).spread.middle, one.unit) : `${process.rows.length} rows`,
@@ -92,6 +94,20 @@ async function measure(): Promise<Map<Case, ProcessResult[]>> {
     }
   }
   return results
+}
+
+/** What misses its gate is measured anew: others on the machine hold up one process or another, and what is broken misses it in each. */
+async function measureAgain(results: Map<Case, ProcessResult[]>): Promise<void> {
+  for (const one of cases.filter(hasValue)) {
+    for (let again = 0; again < 2 && judge(one, results.get(one) ?? []).isMissed; again += 1) {
+      process.stderr.write(`once more: ${one.name}\n`)
+      results.set(one, [await measureOnce(one)])
+    }
+  }
+}
+
+async function measureOnce(one: Case): Promise<ProcessResult> {
+  return { rows: await runCase(one, stop.signal), load: currentLoad() }
 }
 
 function print(results: ReadonlyMap<Case, readonly ProcessResult[]>, run: RunFacts): void {
