@@ -10,13 +10,13 @@ import { createHandle } from './handle.ts'
 import type { RunOutcome, TaskHandle } from './ports/task-handle.ts'
 import type { Session } from './ports/session.ts'
 import type { IdSource } from './ports/id-source.ts'
-import type { StoredRecord } from './ports/task-record.ts'
 import type { TaskStore } from './ports/task-store.ts'
 import type { PrepareTask } from './prepare-task.ts'
 import type { LiveTask } from './runtime/live-task.ts'
 import type { RemoteParent, TaskSpec } from './runtime/task-spec.ts'
 import { isEphemeral, TwinFound } from './runtime/calls.ts'
 import type { TaskRuntime } from './runtime/task-runtime.ts'
+import type { TaskPlace } from './task-places.ts'
 
 export interface BeginParts {
   readonly runtime: TaskRuntime
@@ -131,16 +131,15 @@ function beginUnlessAborted<Result>(
 /** Begins a call below a task that runs in another process: that adopts it first. */
 export function beginBelow<Result>(
   { runtime, store, prepare, createId }: BeginParts,
-  above: StoredRecord,
+  { record: above, orders }: Extract<TaskPlace, { kind: 'elsewhere' }>,
   begin: Begin<Result>,
 ): Begin<Result> {
-  const { orders } = runtime.membership
   return async (checked) => {
     const { spec } = checked
     const taskId = (await prepare?.(spec, above.taskId)) ?? createId()
     const adoption = { childId: taskId, tool: spec.tool, onParentEnd: spec.policy.onParentEnd }
-    const outcome = await orders?.send(above, { verb: 'adopt', ...adoption })
-    if (outcome?.kind !== 'done') throw new ParentStoppingError(above.taskId)
+    const outcome = await orders.send(above, { verb: 'adopt', ...adoption })
+    if (outcome.kind !== 'done') throw new ParentStoppingError(above.taskId)
     // The parent waits for its record.
     const call = { ...checked, taskId, above: outcome.value as RemoteParent, spec: { ...spec, durable: true } }
     try {
@@ -148,7 +147,7 @@ export function beginBelow<Result>(
     } finally {
       // It was refused, or has a twin.
       if (!runtime.supervisor.live.has(taskId) && (await store.read(taskId)) === undefined) {
-        await orders?.send(above, { verb: 'disown', childId: taskId })
+        await orders.send(above, { verb: 'disown', childId: taskId })
       }
     }
   }

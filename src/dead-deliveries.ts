@@ -5,6 +5,7 @@ import type { Deliveries } from './delivery/deliveries.ts'
 import type { OutboxEntry } from './ports/delivery.ts'
 import type { DeadDeliveries, DeliveryRecord } from './ports/session.ts'
 import type { TaskStore } from './ports/task-store.ts'
+import type { TaskPlaces } from './task-places.ts'
 
 const DEFAULT_PAGE = 100
 const MAX_PAGE = 1_000
@@ -19,18 +20,19 @@ export function toDeliveryRecord(entry: OutboxEntry): DeliveryRecord {
 export function createDeadDeliveries(parts: {
   readonly store: Pick<TaskStore, 'listDeliveries' | 'readOutbox'>
   readonly deliveries: Pick<Deliveries, 'replay' | 'clear'>
+  readonly places: TaskPlaces
   /** Absent: of all owners. */
   readonly owner: string | undefined
   readonly actor: () => string
 }): DeadDeliveries {
-  const { store, deliveries, owner } = parts
+  const { store, deliveries, places, owner } = parts
 
   const find = async (ref: unknown): Promise<OutboxEntry | undefined> => {
     const { taskId, deliveryId } = (ref ?? {}) as Readonly<Record<string, unknown>>
     if (typeof taskId !== 'string' || typeof deliveryId !== 'string') return undefined
+    if ((await places.get(taskId)) === undefined) return undefined
     const found = (await store.readOutbox(taskId)).find((entry) => entry.deliveryId === deliveryId)
-    const isOwn = owner === undefined || found?.owner === owner
-    return isOwn && found?.state === 'deadLettered' ? found : undefined
+    return found?.state === 'deadLettered' ? found : undefined
   }
 
   const change = async (ref: unknown, how: (entry: OutboxEntry) => Promise<boolean>): Promise<void> => {

@@ -5,9 +5,9 @@ import type { DeadLetters, OwnerInbox } from './ports/inbox.ts'
 import type { DeadLetter, OwnerMessage } from './ports/message.ts'
 import type { Session } from './ports/session.ts'
 import type { LiveTask } from './runtime/live-task.ts'
-import { asSender, toSendable } from './runtime/messages/messages.ts'
 import type { TaskRuntime } from './runtime/task-runtime.ts'
-import type { OnTask } from './task-places.ts'
+import { refuseEnded } from './steering.ts'
+import type { TaskPlaces } from './task-places.ts'
 
 const QUIET_MS = 1_000
 const MAX_ID_CHARS = 512
@@ -16,24 +16,19 @@ export interface InboxVerbParts {
   readonly runtime: TaskRuntime
   readonly owner: string
   readonly waitMs: number
-  /** Does something to a task where it runs. @throws `task_not_found` */
-  readonly onTask: OnTask
+  readonly places: TaskPlaces
   readonly runningTask: () => LiveTask | undefined
 }
 
-export interface InboxVerbs extends Pick<Session, 'send' | 'whenIdle'> {
+export interface InboxVerbs extends Pick<Session, 'whenIdle'> {
   /** Made when first asked for: most sessions never read. */
   inbox(): OwnerInbox
   deadLetters(): DeadLetters
 }
 
 export function createInboxVerbs(parts: InboxVerbParts): InboxVerbs {
-  const { runtime, owner, onTask, runningTask } = parts
+  const { runtime, owner, places, runningTask } = parts
   const { desks, messages, ownerInboxes } = runtime
-
-  const refuseEnded = ({ taskId }: { readonly taskId: string }): never => {
-    throw new TaskError('task_final', 'The task has ended.', { taskId })
-  }
 
   const toInbox = (): OwnerInbox =>
     Object.freeze({
@@ -98,7 +93,7 @@ export function createInboxVerbs(parts: InboxVerbParts): InboxVerbs {
         const { to } = checkOptionNames('options', options, ['to'])
         const letter = findDead(checkText('messageId', messageId, MAX_ID_CHARS))
         const taskId = to === undefined ? letter.taskId : checkText('to', to, MAX_ID_CHARS)
-        return onTask(taskId, {
+        return places.act(taskId, {
           here: (live) => messages.replay(owner, messageId, live),
           elsewhere: () => {
             throw new TaskError('not_allowed', 'The task runs in another process: send the message anew.', { taskId })
@@ -119,16 +114,6 @@ export function createInboxVerbs(parts: InboxVerbParts): InboxVerbs {
   return {
     inbox: () => (inbox ??= toInbox()),
     deadLetters: () => (deadLetters ??= toDeadLetters()),
-
-    async send(taskId, message) {
-      const running = runningTask()
-      const from = asSender(running?.spec.owner === owner ? running : undefined)
-      return onTask(taskId, {
-        here: (live) => messages.send(live, message, from),
-        elsewhere: () => ({ verb: 'send', message: toSendable(message), from }),
-        ended: refuseEnded,
-      })
-    },
 
     async whenIdle(options) {
       const wait = checkWaitOptions(options, parts.waitMs)

@@ -3,23 +3,22 @@ import type { Observable } from 'rxjs'
 import { auditDeliveries, type AuditPage } from './audit.ts'
 import { createDeadDeliveries } from './dead-deliveries.ts'
 import type { Deliveries } from './delivery/deliveries.ts'
-import { TaskError, TaskNotFoundError } from './errors.ts'
-import type { StreamOpening, Streams, StreamScope } from './events/streams.ts'
-import { toTaskRecord } from './events/task-event-view.ts'
-import { toListCursor } from './list-cursor.ts'
+import { TaskError } from './errors.ts'
+import type { Streams } from './events/streams.ts'
 import type { CancelOptions, CancelReport } from './ports/task-handle.ts'
 import type { StreamItem } from './ports/task-event.ts'
 import type { ReconcileReport } from './ports/projection.ts'
-import type { StoredRecord, TaskRecord } from './ports/task-record.ts'
+import type { TaskRecord } from './ports/task-record.ts'
 import type { TaskStore } from './ports/task-store.ts'
 import { readHealth, type Health } from './health.ts'
-import { checkCancelOptions, checkStreamOptions, toListQuery } from './queries.ts'
-import { toStoredRecord } from './runtime/stored-record.ts'
-import { isNoShadow } from './runtime/task-status.ts'
+import { checkCancelOptions } from './queries.ts'
+import { createReadVerbs } from './read-verbs.ts'
 import type { Projector } from './runtime/projector.ts'
 import type { TaskRuntime } from './runtime/task-runtime.ts'
 import type { DeadDeliveries, ListFilter, StreamFilter, TaskPage } from './ports/session.ts'
 import { readStats, type SupervisorStats } from './stats.ts'
+import type { Steering } from './steering.ts'
+import { createTaskPlaces } from './task-places.ts'
 
 /** What the host may do over all owners. Never hand it to a model or a user. */
 export interface Operator {
@@ -53,59 +52,22 @@ export function createOperator(parts: {
   readonly runtime: TaskRuntime
   readonly store: TaskStore
   readonly streams: Streams
+  readonly steering: Steering
   readonly isOpen: () => boolean
   readonly projector: Projector | undefined
   readonly deliveries: Deliveries
 }): Operator {
-  const { runtime, store, streams } = parts
-  const view = (record: StoredRecord): TaskRecord => toTaskRecord(record, store.durability)
-
-  const toStream = (options: StreamFilter | undefined): [StreamScope, StreamOpening] => {
-    const { taskId, filter, opening } = checkStreamOptions(options)
-    if (taskId === undefined) return [{ kind: 'all', filter }, opening]
-    const authorise = async (): Promise<void> => {
-      if (runtime.supervisor.live.has(taskId) || (await store.read(taskId)) !== undefined) return
-      throw new TaskNotFoundError()
-    }
-    return [{ kind: 'task', taskId, authorise }, opening]
-  }
+  const { runtime, store, streams, steering } = parts
+  const places = createTaskPlaces(parts, {})
+  const reads = createReadVerbs({ runtime, store, streams, places, owner: undefined })
 
   return {
-    async get(taskId) {
-      const live = runtime.supervisor.live.get(taskId)
-      const record = (await store.read(taskId)) ?? (live && toStoredRecord(live, 0))
-      return record && view(record)
-    },
-
-    async list(filter) {
-      const query = toListQuery(filter, undefined)
-      const page = await store.list(query)
-      const tasks = page.records.map(view)
-      return page.next === undefined ? { tasks } : { tasks, next: toListCursor(query.owner ?? '', page.next) }
-    },
+    ...reads,
 
     async cancel(taskId, options) {
       const { reason, note } = checkCancelOptions(options)
       const cause = { reason, actor: 'operator', ...(note === undefined ? {} : { note }) }
-      const live = runtime.supervisor.live.get(taskId)
-      if (live !== undefined) return runtime.cancel([live], cause, runtime.runningTask())
-      const record = await store.read(taskId)
-      if (record === undefined) throw new TaskNotFoundError()
-      const outcome = await runtime.membership.orders?.send(record, { verb: 'cancel', cause })
-      if (outcome?.kind === 'done') return outcome.value as CancelReport
-      return { count: 0, tasks: [{ taskId, status: (outcome?.record ?? record).status }] }
-    },
-
-    events: (options) => streams.iterate(...toStream(options)),
-
-    events$: (options) => streams.observe(...toStream(options)),
-
-    get live$() {
-      return streams.observeLive(undefined, () =>
-        [...runtime.supervisor.live.values()]
-          .filter(isNoShadow)
-          .map((task) => view(task.log?.committed ?? toStoredRecord(task, 0))),
-      )
+      return places.act(taskId, steering.cancel(cause, runtime.runningTask()))
     },
 
     health: () =>
@@ -120,6 +82,7 @@ export function createOperator(parts: {
     deadDeliveries: createDeadDeliveries({
       store,
       deliveries: parts.deliveries,
+      places,
       owner: undefined,
       actor: () => 'operator',
     }),

@@ -48,7 +48,9 @@ import { createTaskRuntime } from './runtime/task-runtime.ts'
 import { createPrepareTask } from './prepare-task.ts'
 import { createRecall } from './recall.ts'
 import { createOpenedStore } from './runtime/cluster/opened-store.ts'
-import { createDoor, createSession } from './session.ts'
+import { createSession } from './session.ts'
+import { createSteering } from './steering.ts'
+import { createTaskDoor } from './task-door.ts'
 import { toToolMap } from './tool.ts'
 import type { Session, SessionOptions } from './ports/session.ts'
 
@@ -313,6 +315,7 @@ export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskS
     nodeId: runtime.membership.nodeId,
     noteCommitted: runtime.journal.noteCommitted,
   })
+  const steering = createSteering({ runtime, store, redirects })
   const streams = createStreams({
     store,
     hub,
@@ -331,13 +334,13 @@ export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskS
     runtime,
     store,
     streams,
-    redirects,
+    steering,
     deliveries,
     defaults,
     prepare: createPrepareTask(projection, store),
     createId,
   }
-  const door: TaskDoor = createDoor(parts)
+  const door: TaskDoor = createTaskDoor(parts)
   const shutDown = createShutdown({
     runtime,
     clock,
@@ -380,7 +383,7 @@ export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskS
         const checked = checkOptionNames('options', given, ['owner', 'origin', 'conversation', 'parentId'])
         return createSession(parts, { owner: checkOwner(checked['owner']), options: given })
       },
-      operator: createOperator({ runtime, store, streams, isOpen, projector, deliveries }),
+      operator: createOperator({ runtime, store, streams, steering, isOpen, projector, deliveries }),
       actor: runtime.supervisor.ref,
       shutdown,
     }),

@@ -1,4 +1,5 @@
 /** The door that the code of running tasks goes through. */
+import type { SendReceipt } from './message.ts'
 import type { RunCall, RunOutcome, SpawnCall, TaskHandle } from './task-handle.ts'
 import type { Tool } from './tool.ts'
 
@@ -21,5 +22,7 @@ export interface TaskDoor {
     readonly key: string
     readonly value: unknown
   }): Promise<void>
+  /** @throws as `TaskContext.send` */
+  send(message: { readonly taskId: string; readonly to: unknown; readonly message: unknown }): Promise<SendReceipt>
   spawn(call: DoorCall & { readonly options: SpawnCall | undefined }): Promise<TaskHandle>
 }

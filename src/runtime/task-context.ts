@@ -12,7 +12,6 @@ import { leftIn } from './budgets.ts'
 import type { Inboxes } from './messages/inboxes.ts'
 import type { Attempt, LiveTask } from './live-task.ts'
 import { currentCauseOf, isStopping } from './task-status.ts'
-import type { Messages } from './messages/messages.ts'
 import type { QuestionDesk } from './questions/question-desk.ts'
 import type { Reports } from './reports.ts'
 
@@ -28,7 +27,6 @@ export function createTaskContexts(parts: {
   readonly reports: Reports
   readonly questions: () => QuestionDesk
   readonly inboxes: () => Inboxes
-  readonly messages: () => Messages
   readonly door: () => TaskDoor
   readonly holdKey: (task: LiveTask, key: string) => Promise<void>
 }): TaskContexts {
@@ -144,7 +142,7 @@ export function createTaskContexts(parts: {
 
     async send(to: Recipient, message: unknown): Promise<SendReceipt> {
       if (this.#isOver) throw new ParentStoppingError(this.taskId)
-      return parts.messages().sendFrom(this.#task, to, message)
+      return parts.door().send({ taskId: this.#task.taskId, to, message })
     }
 
     run<Input, Output>(

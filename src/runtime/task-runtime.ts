@@ -155,7 +155,6 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     reports,
     questions: () => actors.questions,
     inboxes: () => inboxes,
-    messages: () => messages,
     door: parts.door,
     holdKey: (task, key) => holdKey(task, key),
   })
@@ -203,7 +202,6 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     desks,
     limits: settings.inbox,
     counters,
-    live: supervisor.live,
     noteNews: ownerInboxes.noteNews,
   })
   const actors = createTaskActors({

@@ -102,6 +102,7 @@ async function createWorld() {
   return {
     ...harness,
     work,
+    calls,
     ask,
     observe,
     observeAll,
@@ -218,6 +219,30 @@ function expectedTypeError(answer: unknown): unknown {
   const { rejected } = answer as { rejected?: { kind?: string } }
   return rejected?.kind === 'TypeError' ? answer : undefined
 }
+
+describe('the code of a task', () => {
+  test('what is not below it gets one answer, in the same steps, whoever has it', async () => {
+    const { bob, work, calls, observeAll, ids } = await createWorld()
+    const parent = await bob.spawn(work.tool, 'parent')
+    const { ctx } = work.calls.at(-1) ?? work.call(0)
+    expect(ctx.taskId).toBe(parent.taskId)
+    const verbs = {
+      answer: (id: unknown) => ctx.answer(id as string, 'key', 'yes'),
+      send: (id: unknown) => ctx.send(id as string, 'hello'),
+    }
+    for (const [verb, ask] of Object.entries(verbs)) {
+      const stepsOf = async (id: unknown): Promise<object> => {
+        calls.length = 0
+        return { answer: await outcomeOf(() => ask(id)), calls: [...calls] }
+      }
+      const unknown = await stepsOf('task-99')
+      expect(unknown, verb).toEqual({ answer: NOT_FOUND, calls: ['read'] })
+      const before = await observeAll()
+      for (const id of [...Object.values(ids), 'reader']) expect(await stepsOf(id), verb).toEqual(unknown)
+      expect(await observeAll()).toEqual(before)
+    }
+  })
+})
 
 describe('many ids, lists and streams', () => {
   test('one foreign id among own ones refuses the whole wait', async () => {

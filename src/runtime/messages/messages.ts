@@ -1,23 +1,19 @@
 /**
- * Messages on their way: who writes, to whom, and what of it is kept.
- *
- * 1. What is sent is copied as JSON and bounded. It is in an inbox, or its sender gets an error.
- * 2. A task's code reaches its parent, its children and their like through its context, and nobody else.
+ * Messages on their way, and what of them is kept. What is sent is copied as JSON and bounded: it is in an inbox, or its sender
+ * gets an error.
  */
-import { TaskError, TaskNotFoundError } from '../../errors.ts'
+import { TaskError } from '../../errors.ts'
 import type { InboxLimits } from '../../../machines/policies/inbox.ts'
-import { badOption, checkOptionNames } from '../../options.ts'
+import { badOption } from '../../options.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { IdSource } from '../../ports/id-source.ts'
 import type { DeadLetter, MessageSender, QuestionMessage, SendReceipt, TaskMessage } from '../../ports/message.ts'
 import type { Counters } from '../counters.ts'
 import type { Inboxes, Letter } from './inboxes.ts'
 import { decodeFrozen, encodeJson } from '../values/json.ts'
-import type { LiveTask, TreeNode } from '../live-task.ts'
-import { parentOf } from '../task-status.ts'
+import type { LiveTask } from '../live-task.ts'
 import type { OwnerDesks } from './owner-desks.ts'
 import { senderOf } from './question-message.ts'
-import { childrenOf } from '../tree-index.ts'
 
 const MAX_MESSAGE_BYTES = 64 * 1024
 /** A hint for senders who found an inbox full, in milliseconds. */
@@ -26,8 +22,8 @@ const RETRY_AFTER_MS = 1_000
 export interface Messages {
   /** Puts a message into the inbox of a task. @throws as `Session.send` */
   send(to: LiveTask, payload: unknown, from: MessageSender): SendReceipt
-  /** As `send`, for the code of a task, to somebody in its tree. @throws as `TaskContext.send` */
-  sendFrom(from: LiveTask, recipient: unknown, payload: unknown): SendReceipt
+  /** Puts a message on the owner's desk. @throws `inbox_full`, `input_invalid`, TypeError */
+  sendToOwner(owner: string, payload: unknown, from: MessageSender): SendReceipt
   /** Puts a question on the owner's desk. One that finds no room is counted; the record shows it all the same. */
   tellOwner(owner: string, message: QuestionMessage, bytes: number): void
   /** Sends a dead letter again, with its id. @throws as `send`, and it stays; `not_allowed` when there is none */
@@ -41,10 +37,9 @@ export function createMessages(parts: {
   readonly desks: OwnerDesks
   readonly limits: InboxLimits
   readonly counters: Counters
-  readonly live: ReadonlyMap<string, LiveTask>
   readonly noteNews: (owner: string) => void
 }): Messages {
-  const { clock, createId, inboxes, desks, live } = parts
+  const { clock, createId, inboxes, desks } = parts
   const maxBytes = Math.min(MAX_MESSAGE_BYTES, parts.limits.maxBytes)
 
   const toLetter = (payload: unknown, from: MessageSender): Letter => {
@@ -59,32 +54,20 @@ export function createMessages(parts: {
     return { message, bytes: encoded.bytes }
   }
 
-  const sendToOwner = (from: LiveTask, letter: Letter): SendReceipt => {
-    const { owner } = from.spec
-    if (!desks.put(owner, letter.message, letter.bytes)) {
-      throw new TaskError('inbox_full', 'The inbox of the owner is full.', { retryAfterMs: RETRY_AFTER_MS })
-    }
-    parts.noteNews(owner)
-    return { messageId: letter.message.messageId }
-  }
-
-  const sendToTask = (to: LiveTask, letter: Letter): SendReceipt => {
-    inboxes.put(to, letter)
-    return { messageId: letter.message.messageId }
-  }
-
   return {
-    send: (to, payload, from) => sendToTask(to, toLetter(payload, from)),
+    send(to, payload, from) {
+      const letter = toLetter(payload, from)
+      inboxes.put(to, letter)
+      return { messageId: letter.message.messageId }
+    },
 
-    sendFrom(from, recipient, payload) {
-      const { taskId, parentId } = from
-      if (from.finalStatus !== undefined) throw new TaskError('task_final', 'The task has ended.', { taskId })
-      const known = toRecipient(recipient)
-      const letter = toLetter(payload, asSender(from))
-      if (known === 'owner' || (known === 'parent' && parentId === undefined)) return sendToOwner(from, letter)
-      if (known === 'parent') return sendToTask(requireParent(live, from), letter)
-      const [place, name] = typeof known === 'string' ? [from, known] : [parentOf(from), known.sibling]
-      return sendToTask(requireBelow(place, name, from), letter)
+    sendToOwner(owner, payload, from) {
+      const { message, bytes } = toLetter(payload, from)
+      if (!desks.put(owner, message, bytes)) {
+        throw new TaskError('inbox_full', 'The inbox of the owner is full.', { retryAfterMs: RETRY_AFTER_MS })
+      }
+      parts.noteNews(owner)
+      return { messageId: message.messageId }
     },
 
     tellOwner(owner, message, bytes) {
@@ -137,29 +120,4 @@ const THE_OWNER: MessageSender = Object.freeze({ kind: 'owner' })
 /** Who sends: a task whose code does, or the owner. */
 export function asSender(from: LiveTask | undefined): MessageSender {
   return from === undefined ? THE_OWNER : senderOf(from.taskId, from.spec.name)
-}
-
-function toRecipient(recipient: unknown): string | { readonly sibling: string } {
-  if (typeof recipient === 'string') return recipient
-  if (typeof recipient !== 'object' || recipient === null) {
-    throw badOption('to', 'parent, owner, the name of a child or { sibling }', recipient)
-  }
-  const { sibling } = checkOptionNames('to', recipient, ['sibling'])
-  if (typeof sibling !== 'string') throw badOption('to.sibling', 'a name', sibling)
-  return { sibling }
-}
-
-function requireParent(live: ReadonlyMap<string, LiveTask>, { taskId, parentId }: LiveTask): LiveTask {
-  const parent = parentId === undefined ? undefined : live.get(parentId)
-  if (parent === undefined) throw new TaskError('task_final', 'The parent has ended.', { taskId })
-  return parent
-}
-
-/** A child of a node by its name or its id, other than the one who asks. @throws `task_not_found` */
-function requireBelow(place: TreeNode | undefined, name: string, from: LiveTask): LiveTask {
-  const folded = name.toLowerCase()
-  for (const child of place === undefined ? [] : childrenOf(place)) {
-    if (child !== from && (child.spec.name === folded || child.taskId === name)) return child
-  }
-  throw new TaskNotFoundError()
 }
