@@ -38,7 +38,7 @@ export type {
   StartNoticeView,
 } from './delivery/notice-settings.ts'
 export type { Operator } from './operator.ts'
-export type { DeliveryOptions, RetentionOptions } from './options.ts'
+export type { DeliveryOptions, RetentionOptions } from './settings.ts'
 export { ChannelError } from './channel-error.ts'
 export type {
   Channel,
@@ -164,10 +164,6 @@ export type { PreparedTask, Projection, ReconcileReport } from './ports/projecti
 export type { Health } from './health.ts'
 export type { SupervisorStats } from './stats.ts'
 export { shutdownOnSignals, type SignalOptions } from './shutdown-on-signals.ts'
-export {
-  createTaskSupervisor,
-  type ShutdownOptions,
-  type TaskSupervisor,
-  type TaskSupervisorOptions,
-} from './task-supervisor.ts'
+export type { TaskSupervisorOptions } from './supervisor-options.ts'
+export { createTaskSupervisor, type ShutdownOptions, type TaskSupervisor } from './task-supervisor.ts'
 export { defineTool } from './tool.ts'

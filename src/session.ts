@@ -6,23 +6,23 @@
  *    rejects with the same `TaskNotFoundError`.
  * 3. No verb reaches a task except through the owner's `TaskPlaces`, or a list bound to the owner.
  */
-import { beginBelow, beginRun, beginSpawn, launch, type Begin, type BeginParts } from './begin-call.ts'
-import { createPlainSpecs, type Call, type CallDefaults, type CallPlace } from './call-spec.ts'
+import { beginBelow, beginRun, beginSpawn, launch, type Begin, type BeginParts } from './calls/begin-call.ts'
+import { createPlainSpecs, type Call, type CallDefaults, type CallPlace } from './calls/call-spec.ts'
 import { createDeadDeliveries, toDeliveryRecord } from './dead-deliveries.ts'
 import type { Deliveries } from './delivery/deliveries.ts'
 import { ParentStoppingError } from './errors.ts'
 import type { Streams } from './events/streams.ts'
 import { createHandle } from './handle.ts'
-import { createInboxVerbs } from './inbox-verbs.ts'
+import { createInboxVerbs } from './verbs/inbox-verbs.ts'
 import { checkText } from './options.ts'
 import type { Session, SessionOptions } from './ports/session.ts'
-import { createReadVerbs } from './read-verbs.ts'
+import { createReadVerbs } from './verbs/read-verbs.ts'
 import type { LiveTask } from './runtime/live-task.ts'
 import { readStats } from './stats.ts'
-import { createSteerVerbs } from './steer-verbs.ts'
-import type { Steering } from './steering.ts'
+import { createSteerVerbs } from './verbs/steer-verbs.ts'
+import type { Steering } from './verbs/steering.ts'
 import { createTaskPlaces } from './task-places.ts'
-import { createWaitVerbs } from './wait-verbs.ts'
+import { createWaitVerbs } from './verbs/wait-verbs.ts'
 
 export interface SessionParts extends BeginParts {
   readonly streams: Streams

@@ -2,8 +2,8 @@
  * The door behind a task's context: what its code asks for, in the name of its owner, in its conversation, with the task as the
  * parent of what it starts. Nothing that code says can choose another owner.
  */
-import { beginRun, beginSpawn, launch } from './begin-call.ts'
-import { createPlainSpecs, type CallPlace, type PlainSpecs } from './call-spec.ts'
+import { beginRun, beginSpawn, launch } from './calls/begin-call.ts'
+import { createPlainSpecs, type CallPlace, type PlainSpecs } from './calls/call-spec.ts'
 import { ParentStoppingError, TaskError } from './errors.ts'
 import type { DoorCall, TaskDoor } from './ports/task-door.ts'
 import type { Session } from './ports/session.ts'

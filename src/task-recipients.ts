@@ -12,7 +12,7 @@ import { isNoShadow, parentOf } from './runtime/task-status.ts'
 import { asSender } from './runtime/messages/messages.ts'
 import type { TaskRuntime } from './runtime/task-runtime.ts'
 import { childrenOf } from './runtime/tree-index.ts'
-import type { Steering } from './steering.ts'
+import type { Steering } from './verbs/steering.ts'
 import { createTaskPlaces, type ForTask } from './task-places.ts'
 
 /** The longest name of a task. */

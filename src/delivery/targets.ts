@@ -84,3 +84,10 @@ export function toChannelMap(channels: Readonly<Record<string, Channel>>): Reado
   }
   return map
 }
+
+/** Targets as they are kept, each once. @throws what `resolve` throws, or a TypeError for too many */
+export function toTargets(value: unknown, resolve: (text: unknown) => string): readonly string[] {
+  const targets = Array.isArray(value) ? (value as unknown[]) : [value]
+  if (targets.length > MAX_TARGETS) throw badOption('deliverTo', `at most ${MAX_TARGETS} targets`, targets.length)
+  return Object.freeze([...new Set(targets.map(resolve))])
+}

@@ -2,7 +2,7 @@
  * Keeps what is kept of finished tasks within its limits: after ends, a batch a turn, and when the oldest gets too old. A store
  * that answers late is not asked for each end: only when some have come together, or a moment has passed.
  */
-import type { Settings } from '../options.ts'
+import type { Settings } from '../settings.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Deadlines, Moment } from '../ports/deadlines.ts'
 import type { Logger } from '../ports/logger.ts'

@@ -15,7 +15,7 @@
  * 3. Once it has resolved, no timer is set any more.
  */
 import { TaskError } from '../errors.ts'
-import type { Settings } from '../options.ts'
+import type { Settings } from '../settings.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Deadlines, Moment } from '../ports/deadlines.ts'
 import type { Logger } from '../ports/logger.ts'

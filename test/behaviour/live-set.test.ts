@@ -90,3 +90,9 @@ test('the records of a live set cannot be changed', async () => {
   ann.live$.subscribe(([task]) => void (isFrozen = Object.isFrozen(task)))
   expect(isFrozen).toBe(true)
 })
+
+test('the live set of a session is one observable, so effects that depend on it run once', () => {
+  const { tasks, ann } = setup()
+  expect(ann.live$).toBe(ann.live$)
+  expect(tasks.operator.live$).toBe(tasks.operator.live$)
+})

@@ -59,7 +59,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     title: 'an end that the store has not got is told as kept',
-    file: 'src/wait-verbs.ts',
+    file: 'src/verbs/wait-verbs.ts',
     find: "toTaskRecord(record, isSaved ? store.durability : 'memory')",
     replace: 'toTaskRecord(record, isSaved ? store.durability : store.durability)',
     foundBy: ['history rule 4'],

@@ -1,6 +1,6 @@
 /** What code reports: kept up to a limit that counts the latest, also before it is written. */
 import { decideTrim } from '../../../machines/policies/retention.ts'
-import type { Settings } from '../../options.ts'
+import type { Settings } from '../../settings.ts'
 import { isFreshEventType, type StoredEvent } from '../../ports/task-event.ts'
 import type { Counters } from '../counters.ts'
 import { reportedOf, type LiveTask } from '../live-task.ts'

@@ -14,7 +14,7 @@
  * 5. The end of a task, and of each attempt of it, is written after the ends of the children it owned, also when those
  *    became known unsaved.
  */
-import type { Settings } from '../../options.ts'
+import type { Settings } from '../../settings.ts'
 import type { Hub } from '../../events/hub.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Deadlines } from '../../ports/deadlines.ts'

@@ -1,7 +1,7 @@
 /** What an ended task leaves: its result as JSON, the data of its last event, and what has to be delivered. */
 import type { TaskFailure } from '../../../machines/vocabulary.ts'
 import { requestDelivery } from '../../delivery/entries.ts'
-import type { Settings } from '../../options.ts'
+import type { Settings } from '../../settings.ts'
 import type { IdSource } from '../../ports/id-source.ts'
 import type { TaskEventData } from '../../ports/task-event.ts'
 import type { OutboxEntry } from '../../ports/delivery.ts'

@@ -13,7 +13,7 @@
  * 5. Ends are worked through in a loop, never in a recursion: no tree is too deep.
  */
 import type { Hub } from '../../events/hub.ts'
-import type { Settings } from '../../options.ts'
+import type { Settings } from '../../settings.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Deadlines } from '../../ports/deadlines.ts'
 import type { IdSource } from '../../ports/id-source.ts'

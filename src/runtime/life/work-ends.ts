@@ -7,7 +7,7 @@
  */
 import { decideWorkEnd } from '../../../machines/policies/work-end.ts'
 import type { TaskFailure } from '../../../machines/vocabulary.ts'
-import type { Settings } from '../../options.ts'
+import type { Settings } from '../../settings.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Callers } from '../callers.ts'
 import type { Counters } from '../counters.ts'

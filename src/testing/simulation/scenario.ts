@@ -1,5 +1,5 @@
 /** What is simulated: tools, the settings of the processes that have them, and the calls that people make. */
-import type { SettingsOptions } from '../../options.ts'
+import type { SettingsOptions } from '../../settings.ts'
 import type { HistoryFact } from '../check-history.ts'
 import type { SpawnCall } from '../../ports/task-handle.ts'
 import type { AnyToolDefinition } from '../../ports/tool.ts'

@@ -1,16 +1,16 @@
 /** The verbs that change what becomes of tasks. What a task's code asks for through a session is said in the name of that task. */
-import type { StopCause } from '../machines/vocabulary.ts'
+import type { StopCause } from '../../machines/vocabulary.ts'
 import { cancelElsewhere, mergeReports, whenAllKnown } from './cancel-elsewhere.ts'
-import { checkBoolean, checkOptionNames, checkText } from './options.ts'
-import type { Session } from './ports/session.ts'
-import type { TaskStore } from './ports/task-store.ts'
-import { checkCancelOptions } from './queries.ts'
-import type { LiveTask } from './runtime/live-task.ts'
-import { asSender } from './runtime/messages/messages.ts'
-import type { TaskRuntime } from './runtime/task-runtime.ts'
-import { topTasks } from './runtime/tree-index.ts'
+import { checkBoolean, checkOptionNames, checkText } from '../options.ts'
+import type { Session } from '../ports/session.ts'
+import type { TaskStore } from '../ports/task-store.ts'
+import { checkCancelOptions } from '../queries.ts'
+import type { LiveTask } from '../runtime/live-task.ts'
+import { asSender } from '../runtime/messages/messages.ts'
+import type { TaskRuntime } from '../runtime/task-runtime.ts'
+import { topTasks } from '../runtime/tree-index.ts'
 import type { Steering } from './steering.ts'
-import type { TaskPlaces } from './task-places.ts'
+import type { TaskPlaces } from '../task-places.ts'
 
 const MAX_RUN_ID_CHARS = 256
 

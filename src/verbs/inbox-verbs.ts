@@ -1,13 +1,13 @@
 /** What a session can do with messages: its owner's inbox, dead letters, and waiting until nothing runs. */
-import { TaskError } from './errors.ts'
-import { checkDuration, checkFunction, checkOptionNames, checkText, checkWaitOptions } from './options.ts'
-import type { DeadLetters, OwnerInbox } from './ports/inbox.ts'
-import type { DeadLetter, OwnerMessage } from './ports/message.ts'
-import type { Session } from './ports/session.ts'
-import type { LiveTask } from './runtime/live-task.ts'
-import type { TaskRuntime } from './runtime/task-runtime.ts'
+import { TaskError } from '../errors.ts'
+import { checkDuration, checkFunction, checkOptionNames, checkText, checkWaitOptions } from '../options.ts'
+import type { DeadLetters, OwnerInbox } from '../ports/inbox.ts'
+import type { DeadLetter, OwnerMessage } from '../ports/message.ts'
+import type { Session } from '../ports/session.ts'
+import type { LiveTask } from '../runtime/live-task.ts'
+import type { TaskRuntime } from '../runtime/task-runtime.ts'
 import { refuseEnded } from './steering.ts'
-import type { TaskPlaces } from './task-places.ts'
+import type { TaskPlaces } from '../task-places.ts'
 
 const QUIET_MS = 1_000
 const MAX_ID_CHARS = 512

@@ -1,9 +1,10 @@
 /** From what a store kept of a call to what the runtime takes: the same call, made again in another process. */
-import { fromInputJson, toAttemptPolicy } from './call-spec.ts'
-import type { StoredRecord } from './ports/task-record.ts'
-import type { RecalledCall } from './runtime/cluster/recovery.ts'
-import { fitTo } from './schema.ts'
-import type { ResolvedTool } from './tool.ts'
+import { fromInputJson } from './call-input.ts'
+import { toAttemptPolicy } from './call-limits.ts'
+import type { StoredRecord } from '../ports/task-record.ts'
+import type { RecalledCall } from '../runtime/cluster/recovery.ts'
+import { fitTo } from '../schema.ts'
+import type { ResolvedTool } from '../tool.ts'
 
 /**
  * Gives the call that made a task. Its attempts follow the tool as it is registered now, everything else is as it was. No

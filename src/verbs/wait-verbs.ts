@@ -1,16 +1,16 @@
 /** The verbs that wait for tasks to end. */
-import { isFinalStatus } from '../machines/vocabulary.ts'
-import { isTaskError, TaskCancelledError, TaskFailedError, TaskNotFoundError } from './errors.ts'
-import { toTaskRecord } from './events/task-event-view.ts'
-import { badOption, checkWaitOptions } from './options.ts'
-import type { Session } from './ports/session.ts'
-import type { Ticket } from './ports/task-handle.ts'
-import type { StoredRecord, TaskRecord } from './ports/task-record.ts'
-import type { TaskStore } from './ports/task-store.ts'
-import type { LiveTask } from './runtime/live-task.ts'
-import type { TaskRuntime } from './runtime/task-runtime.ts'
-import type { EndOfTask } from './runtime/waits.ts'
-import type { TaskPlaces } from './task-places.ts'
+import { isFinalStatus } from '../../machines/vocabulary.ts'
+import { isTaskError, TaskCancelledError, TaskFailedError, TaskNotFoundError } from '../errors.ts'
+import { toTaskRecord } from '../events/task-event-view.ts'
+import { badOption, checkWaitOptions } from '../options.ts'
+import type { Session } from '../ports/session.ts'
+import type { Ticket } from '../ports/task-handle.ts'
+import type { StoredRecord, TaskRecord } from '../ports/task-record.ts'
+import type { TaskStore } from '../ports/task-store.ts'
+import type { LiveTask } from '../runtime/live-task.ts'
+import type { TaskRuntime } from '../runtime/task-runtime.ts'
+import type { EndOfTask } from '../runtime/waits.ts'
+import type { TaskPlaces } from '../task-places.ts'
 
 export type WaitVerbs = Pick<Session, 'wait' | 'waitAny' | 'waitAll' | 'result' | 'attach'>
 

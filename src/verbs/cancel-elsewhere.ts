@@ -2,11 +2,11 @@
  * Cancels what other processes run for an owner: one order to each node, which stops all of it in one step, so that nothing
  * that is queued there starts in the place of what was stopped.
  */
-import { LIVE_STATUSES, type StopCause } from '../machines/vocabulary.ts'
-import type { CancelReport } from './ports/task-handle.ts'
-import type { StoredRecord } from './ports/task-record.ts'
-import type { TaskStore } from './ports/task-store.ts'
-import type { Orders } from './runtime/cluster/orders.ts'
+import { LIVE_STATUSES, type StopCause } from '../../machines/vocabulary.ts'
+import type { CancelReport } from '../ports/task-handle.ts'
+import type { StoredRecord } from '../ports/task-record.ts'
+import type { TaskStore } from '../ports/task-store.ts'
+import type { Orders } from '../runtime/cluster/orders.ts'
 
 const PAGE = 500
 

@@ -5,18 +5,18 @@
  * id before there is a task.
  */
 import { toCheckedCall, type Call, type CallDefaults, type CallPlace, type CheckedCall } from './call-spec.ts'
-import { ParentStoppingError, TaskError } from './errors.ts'
-import { createHandle } from './handle.ts'
-import type { RunOutcome, TaskHandle } from './ports/task-handle.ts'
-import type { Session } from './ports/session.ts'
-import type { IdSource } from './ports/id-source.ts'
-import type { TaskStore } from './ports/task-store.ts'
+import { ParentStoppingError, TaskError } from '../errors.ts'
+import { createHandle } from '../handle.ts'
+import type { RunOutcome, TaskHandle } from '../ports/task-handle.ts'
+import type { Session } from '../ports/session.ts'
+import type { IdSource } from '../ports/id-source.ts'
+import type { TaskStore } from '../ports/task-store.ts'
 import type { PrepareTask } from './prepare-task.ts'
-import type { LiveTask } from './runtime/live-task.ts'
-import type { RemoteParent, TaskSpec } from './runtime/task-spec.ts'
-import { isEphemeral, TwinFound } from './runtime/calls.ts'
-import type { TaskRuntime } from './runtime/task-runtime.ts'
-import type { TaskPlace } from './task-places.ts'
+import type { LiveTask } from '../runtime/live-task.ts'
+import type { RemoteParent, TaskSpec } from '../runtime/task-spec.ts'
+import { isEphemeral, TwinFound } from '../runtime/calls.ts'
+import type { TaskRuntime } from '../runtime/task-runtime.ts'
+import type { TaskPlace } from '../task-places.ts'
 
 export interface BeginParts {
   readonly runtime: TaskRuntime

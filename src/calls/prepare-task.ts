@@ -1,9 +1,9 @@
 /** Asks the host's ledger for the id of a task, before there is one. */
-import { checkKey } from './options.ts'
-import type { PreparedTask, Projection } from './ports/projection.ts'
-import type { TaskStore } from './ports/task-store.ts'
-import { idTaken } from './runtime/admission.ts'
-import type { TaskSpec } from './runtime/task-spec.ts'
+import { checkKey } from '../options.ts'
+import type { PreparedTask, Projection } from '../ports/projection.ts'
+import type { TaskStore } from '../ports/task-store.ts'
+import { idTaken } from '../runtime/admission.ts'
+import type { TaskSpec } from '../runtime/task-spec.ts'
 
 export type PrepareTask = (spec: TaskSpec, parentId: string | undefined) => Promise<string | undefined>
 
