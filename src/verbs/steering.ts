@@ -1,13 +1,12 @@
 /** What steers a task: how it is done here, what another process is asked to do, and what is said once the task has ended. */
 import type { StopCause } from '../../machines/vocabulary.ts'
 import { TaskError } from '../errors.ts'
-import { checkText } from '../options.ts'
 import type { MessageSender, SendReceipt } from '../ports/message.ts'
 import type { CancelReport, Ticket } from '../ports/task-handle.ts'
 import type { TaskStore } from '../ports/task-store.ts'
 import type { LiveTask } from '../runtime/live-task.ts'
 import { toSendable } from '../runtime/messages/messages.ts'
-import type { GivenAnswer } from '../runtime/questions/given-answer.ts'
+import { toSendableAnswer, type GivenAnswer } from '../runtime/questions/given-answer.ts'
 import type { Redirects } from '../runtime/redirects.ts'
 import type { TaskRuntime } from '../runtime/task-runtime.ts'
 import { createTicket } from '../runtime/ticket.ts'
@@ -44,7 +43,7 @@ export function createSteering(parts: {
 
     answer: (given) => ({
       here: (live) => runtime.answer(live, given),
-      elsewhere: () => ({ verb: 'answer', ...given, key: checkText('key', given.key, 128) }),
+      elsewhere: () => ({ verb: 'answer', ...toSendableAnswer(given) }),
       ended: refuseEnded,
     }),
 

@@ -1,9 +1,10 @@
 /** What somebody answers: as JSON, and held against the schema of the question. */
 import { messageOf, TaskError } from '../../errors.ts'
-import { quote } from '../../options.ts'
+import { checkText, quote } from '../../options.ts'
 import { fitTo } from '../../schema.ts'
 import type { LiveQuestion } from '../live-task.ts'
 import { decodeFrozen, encodeJson, whyNotKept } from '../values/json.ts'
+import { MAX_KEY_CHARS } from './asked.ts'
 
 const MAX_ANSWER_BYTES = 64 * 1024
 /** A longer answer reaches the code, and is left out of the log. */
@@ -35,6 +36,12 @@ export function copyAnswer(key: string, value: unknown): CopiedAnswer {
     value: JSON.parse(json) as unknown,
     kept: bytes > MAX_LOGGED_ANSWER_BYTES ? {} : { answer: decodeFrozen(json) },
   }
+}
+
+/** An answer on its way to another process, which checks it once more. @throws TypeError, `input_invalid` */
+export function toSendableAnswer({ key: givenKey, value, actor }: GivenAnswer): GivenAnswer & { readonly key: string } {
+  const key = checkText('key', givenKey, MAX_KEY_CHARS)
+  return { key, value: copyAnswer(key, value).value, actor }
 }
 
 /** The code gets its default as it is; the log has it where it can be kept. */

@@ -93,6 +93,20 @@ describe.each([true, false])('a tree over several processes, with hints: %s', (w
   })
 })
 
+test('an answer that cannot be kept is refused before it travels, and the question stays open', async () => {
+  const { a, b, soon, codeOf, spawnIn, ctxOf } = await setupTree()
+  const child = await spawnIn(b, 'child')
+  const answer = watch(ctxOf('child').ask('may', 'May I?'))
+  for (const value of [() => true, Symbol('yes'), 1n, 'x'.repeat(64 * 1024)]) {
+    expect(await codeOf(ctxOf('root').answer(child.taskId, 'may', value))).toBe('input_invalid')
+    expect(await codeOf(a.ann.answer(child.taskId, 'may', value))).toBe('input_invalid')
+  }
+  await expect(a.ann.answer(child.taskId, '', 'yes')).rejects.toThrow(TypeError)
+  expect(answer.state).toBe('pending')
+  await soon(a.ann.answer(child.taskId, 'may', undefined))
+  expect([answer.state, answer.value]).toEqual(['resolved', undefined])
+})
+
 test('what is not below a task is not there for it, neither here nor in another process', async () => {
   const { a, b, soon, codeOf, spawnIn, ctxOf, root } = await setupTree()
   const work = controllableTool<string, string>('other', { honoursSignal: true })
