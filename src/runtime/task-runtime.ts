@@ -3,13 +3,10 @@
  *
  * A call's way: `run` or `spawn` → admission → (store) → task actor → journal → store → hub.
  */
-import type { StopCause } from '../../machines/vocabulary.ts'
-import { ParentStoppingError } from '../errors.ts'
 import type { Hub } from '../events/hub.ts'
 import type { News } from '../events/news.ts'
 import type { TaskDoor } from '../ports/task-door.ts'
-import type { CancelReport, RunOutcome, Ticket } from '../ports/task-handle.ts'
-import { checkKey } from '../options.ts'
+import type { RunOutcome } from '../ports/task-handle.ts'
 import type { Settings } from '../settings.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Deadlines } from '../ports/deadlines.ts'
@@ -34,7 +31,7 @@ import { createJournal, type Journal } from './journal/journal.ts'
 import { createStoreWriter, type StoreWriter } from './journal/store-writer.ts'
 import { isFinalCommit } from './journal/task-log.ts'
 import type { LiveTask } from './live-task.ts'
-import { isAttached, statusOf } from './task-status.ts'
+import { createLiveVerbs, type LiveVerbs } from './live-verbs.ts'
 import { createIdle, type Idle } from './idle.ts'
 import { createInboxes } from './messages/inboxes.ts'
 import { createKeys } from './turns/keys.ts'
@@ -44,6 +41,7 @@ import { createOwnerInboxes, type OwnerInboxes } from './messages/owner-inboxes.
 import { createRecentKeys } from './recent-keys.ts'
 import type { GivenAnswer } from './questions/given-answer.ts'
 import { createReports } from './reports.ts'
+import { createRunningTask, type RunningTask } from './running-task.ts'
 import { createRetention, type Retention } from './retention.ts'
 import { createSupervisorActor, type Inspector, type SupervisorActor } from './supervisor-actor.ts'
 import { createTaskActors } from './life/task-actor.ts'
@@ -55,7 +53,8 @@ import { createWaits, type Waits } from './waits.ts'
 
 /** Cancelled runs that are remembered, so that nothing starts under them any more. */
 const MAX_CLOSED_RUNS = 10_000
-export interface TaskRuntime {
+
+export interface TaskRuntime extends Omit<LiveVerbs, 'holdKey'>, RunningTask {
   /** Whether the async context tells whose code runs. */
   readonly isAmbient: boolean
   readonly supervisor: SupervisorActor
@@ -71,27 +70,15 @@ export interface TaskRuntime {
   readonly retention: Retention
   run(call: RuntimeCall, parent: LiveTask | undefined): Promise<RunOutcome<unknown>>
   spawn(call: RuntimeCall, parent: LiveTask | undefined): Promise<LiveTask>
-  /** `from`: the task whose code asks. Inside what it cancels, it hears of the signals only, not of its own end. */
-  cancel(roots: readonly LiveTask[], cause: StopCause, from: LiveTask | undefined): Promise<CancelReport>
-  /** Resolves once all of them are final and their ends are public. */
-  whenAllEnded(tasks: readonly LiveTask[]): Promise<void>
   closeRun(owner: string, runId: string): void
   /** Cancels what is between two attempts, or hands it back. Nothing is tried again once the supervisor drains. */
   dropRetries(): void
   /** Leaves what may run again to other processes. Resolves once none of it is live here. */
   handBack(): Promise<void>
-  background(task: LiveTask): Promise<Ticket>
   attach(task: LiveTask, wait: AttachWait): Promise<RunOutcome<unknown>>
-  redirect(task: LiveTask, target: string): Promise<void>
   /** @throws `input_invalid`, `question_closed`, `task_final` */
   answer(task: LiveTask, given: GivenAnswer): Promise<void>
-  /** Makes an ephemeral call one of record. */
-  promote(task: LiveTask): void
   whenIdle: Idle['whenIdle']
-  /** The task whose code is running now. @throws `parent_stopping` when that task, or its attempt, has ended */
-  runningTask(): LiveTask | undefined
-  /** Whether a live task's code is running now. */
-  isInside(): boolean
 }
 
 export interface RuntimeParts {
@@ -118,13 +105,30 @@ export interface RuntimeParts {
 }
 
 export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
-  const { store, clock, deadlines, settings, hub, counters, createId } = parts
+  const { store, clock, deadlines, createId, random01, logger, settings, hub, counters, ambient, news, reportError } =
+    parts
+  const {
+    limits,
+    retention: retained,
+    graceMs,
+    commitWaitMs,
+    maxUnsavedBytes,
+    leaseMs,
+    inbox,
+    waitMs,
+    progressMs,
+  } = settings
   const supervisor = createSupervisorActor({ memoise: parts.memoise, inspect: parts.inspect })
+  const { live } = supervisor
   const tree = createTreeIndex()
   const writer = createStoreWriter({
-    ...parts,
-    ...settings,
     store: parts.unlimited,
+    deadlines,
+    logger,
+    counters,
+    commitWaitMs,
+    maxUnsavedBytes,
+    random01,
     onPause: () => hub.pause(),
   })
   const journal = createJournal({
@@ -148,8 +152,8 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     deadlines,
     journal,
     counters,
-    progressMs: settings.progressMs,
-    maxEventChars: settings.retention.maxEventChars,
+    progressMs,
+    maxEventChars: retained.maxEventChars,
     budgets,
   })
   const contexts = createTaskContexts({
@@ -157,9 +161,9 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     questions: () => actors.questions,
     inboxes: () => inboxes,
     door: parts.door,
-    holdKey: (task, key) => holdKey(task, key),
+    holdKey: (task, key) => verbs.holdKey(task, key),
   })
-  const slots = createSlots(clock, settings.limits)
+  const slots = createSlots(clock, limits)
   const keys = createKeys({
     deadlines,
     journal,
@@ -177,20 +181,29 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
         })
       } catch (error) {
         counters.storeErrors += 1
-        parts.logger.error({ error, taskId: holderId }, 'the holder of a key could not be stopped in its process')
+        logger.error({ error, taskId: holderId }, 'the holder of a key could not be stopped in its process')
       }
     },
   })
   const turns = createTurns({ keys, slots, deadlines, onQueueTimeout: (task) => actors.endQueued(task) })
-  const desks = createOwnerDesks({ limits: settings.inbox, counters })
-  const ownerInboxes = createOwnerInboxes({ ...parts, desks, turns, runOutside: parts.ambient.runOutside })
+  const desks = createOwnerDesks({ limits: inbox, counters })
+  const ownerInboxes = createOwnerInboxes({
+    store,
+    hub,
+    clock,
+    deadlines,
+    desks,
+    turns,
+    runOutside: ambient.runOutside,
+    reportError,
+  })
   const inboxes = createInboxes({
     deadlines,
     journal,
     turns,
-    limits: settings.inbox,
-    waitMs: settings.waitMs,
-    promote: (task) => promote(task),
+    limits: inbox,
+    waitMs,
+    promote: (task) => verbs.promote(task),
     takeBounced: (task, { message, bytes }) => {
       counters.bouncedMessages += 1
       desks.bury(task.spec.owner, toDeadLetter(task.taskId, message, clock.now()), bytes)
@@ -201,12 +214,20 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     createId,
     inboxes,
     desks,
-    limits: settings.inbox,
+    limits: inbox,
     counters,
     noteNews: ownerInboxes.noteNews,
   })
   const actors = createTaskActors({
-    ...parts,
+    clock,
+    deadlines,
+    hub,
+    logger,
+    counters,
+    settings,
+    createId,
+    random01,
+    ambient,
     inboxes,
     tellOwner: messages.tellOwner,
     supervisor,
@@ -214,13 +235,15 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     journal,
     reports,
     durability: () => store.durability,
-    graceMs: settings.graceMs,
+    graceMs,
     turns,
     budgets,
     contextOf: contexts.contextOf,
     canHandBack: () => membership.canHandBack,
   })
-  const { callers, stopping } = actors
+  const { callers, stopping, send } = actors
+  const verbs = createLiveVerbs({ live, journal, keys, callers, stopping, send })
+  const { runningTask, isInside } = createRunningTask({ ambient, contexts, live })
   const recover = createRecovery({
     store,
     clock,
@@ -230,9 +253,9 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     nodeId: () => membership.nodeId(),
     stopElsewhere: (record, cause) => {
       if (membership.orders?.isElsewhere(record) !== true) return
-      membership.orders.send(record, { verb: 'cancel', cause }).catch(parts.reportError)
+      membership.orders.send(record, { verb: 'cancel', cause }).catch(reportError)
     },
-    hasRoom: () => supervisor.phase() === 'accepting' && supervisor.live.size < settings.limits.maxLive,
+    hasRoom: () => supervisor.phase() === 'accepting' && live.size < limits.maxLive,
     recall: parts.recall,
     revive: createRevive({
       clock,
@@ -245,11 +268,16 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
       tryAgain: actors.tryAgain,
     }),
   })
-  const letGo = createLetGo({ live: supervisor.live, journal, stopping, keyHolders: keys.holders })
+  const letGo = createLetGo({ live, journal, stopping, keyHolders: keys.holders })
   const membership = createMembership({
-    ...parts,
-    leaseMs: settings.leaseMs,
-    live: supervisor.live,
+    store,
+    clock,
+    deadlines,
+    createId,
+    logger,
+    counters,
+    leaseMs,
+    live,
     recover,
     deliverOverdue: createDeliverOverdue({ store, goOnWith: parts.goOnWith }),
     letGo: () => letGo,
@@ -270,20 +298,24 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     endUnstarted: actors.endUnstarted,
     dropUnstarted: actors.dropUnstarted,
   })
-  const waits = createWaits({ store, hub, news: parts.news, deadlines, live: supervisor.live, turns })
+  const waits = createWaits({ store, hub, news, deadlines, live, turns })
   const { whenIdle } = createIdle({ tree, deadlines, waits })
-  const retention = createRetention(parts)
+  const retention = createRetention({ store, clock, deadlines, logger, settings, counters })
   journal.onCommitted((commit) => {
     if (isFinalCommit(commit)) retention.noteEnd()
   })
 
   const shadows = createShadows({
-    ...parts,
+    store,
+    news,
+    clock,
+    deadlines,
     waits,
+    reportError,
     orders: () => membership.orders,
     startBelow: (spec, parent) => {
       const shadow = admission.create({ spec, input: undefined, inputJson: undefined }, parent, 'attached')
-      promote(parent)
+      verbs.promote(parent)
       calls.startSoon(shadow)
     },
     stop: (task, cause) => {
@@ -291,91 +323,15 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     },
   })
 
-  const promote = (task: LiveTask): void => {
-    if (task.log !== undefined) return
-    journal.promote(task)
-    journal.save(task)
-  }
-
-  const holdKey = async (task: LiveTask, key: string): Promise<void> => {
-    checkKey('key', key)
-    if (task.finalStatus !== undefined) throw new ParentStoppingError(task.taskId)
-    promote(task)
-    await keys.hold(task, key)
-  }
-
-  const whenAllEnded = (tasks: readonly LiveTask[]): Promise<void> =>
-    new Promise((resolve) => {
-      let index = 0
-      /** One after the other: when all have ended, each of them has, in whatever order. */
-      const waitForNext = (): void => {
-        for (; index < tasks.length; index += 1) {
-          const task = tasks[index]
-          if (task === undefined || !supervisor.live.has(task.taskId)) continue
-          if (task.endListeners === undefined) task.endListeners = [waitForNext]
-          else task.endListeners.push(waitForNext)
-          return
-        }
-        resolve()
-      }
-      waitForNext()
-    })
-
-  const cancel = async (
-    roots: readonly LiveTask[],
-    cause: StopCause,
-    from: LiveTask | undefined,
-  ): Promise<CancelReport> => {
-    const accepted = stopping.accept({ roots, cause, rootEvent: 'task.cancel' })
-    const { members } = accepted
-    if (from !== undefined && members.includes(from)) {
-      await new Promise<void>((done) => accepted.whenSignalled(done))
-      // It goes on among tasks that are stopping, and what it reads of them says so.
-      for (const member of members) journal.save(member)
-    } else await whenAllEnded(roots)
-    return {
-      count: members.length,
-      tasks: members.map((task) => ({
-        taskId: task.spec.shadowOf ?? task.taskId,
-        status: task.finalStatus ?? statusOf(task),
-      })),
-    }
-  }
-
-  const background = (task: LiveTask): Promise<Ticket> =>
-    new Promise((resolve) => {
-      callers.detach(task, 'request')
-      callers.whenTicket(task, resolve)
-    })
-
-  const redirect = (task: LiveTask, target: string): Promise<void> =>
-    new Promise((resolve) => {
-      task.targets = Object.freeze([target])
-      task.hasExplicitTarget = true
-      if (isAttached(task)) callers.detach(task, 'redirect')
-      else actors.send(task, 'task.redirect')
-      journal.append(task, 'task.redirected', { target })
-      journal.whenKnown(task, () => resolve())
-    })
-
-  const runningTask = (): LiveTask | undefined => {
-    const context = parts.ambient.current()
-    const task = contexts.taskOf(context)
-    if (task === undefined) return undefined
-    if (task.finalStatus !== undefined && !supervisor.live.has(task.taskId)) throw new ParentStoppingError(task.taskId)
-    if (contexts.isOver(context)) throw new ParentStoppingError(task.taskId)
-    return supervisor.live.has(task.taskId) ? task : undefined
-  }
-
   const carryOut = createCarryOut({
     tree,
     messages,
     shadows,
     closeRun: admission.closeRun,
-    cancel: (roots, cause) => cancel(roots, cause, undefined),
-    redirect,
+    cancel: (roots, cause) => verbs.cancel(roots, cause, undefined),
+    redirect: verbs.redirect,
     answer: actors.questions.answer,
-    background,
+    background: verbs.background,
   })
   const calls = createCalls({
     clock,
@@ -384,16 +340,16 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     turns,
     waits,
     start: actors.start,
-    promote,
+    promote: verbs.promote,
     follow: shadows.follow,
     cancel: (task) => {
-      cancel([task], { reason: 'user', actor: task.spec.owner }, undefined).catch(parts.reportError)
+      verbs.cancel([task], { reason: 'user', actor: task.spec.owner }, undefined).catch(reportError)
     },
     runningTask,
   })
 
   return {
-    isAmbient: parts.ambient.isAmbient,
+    isAmbient: ambient.isAmbient,
     supervisor,
     tree,
     journal,
@@ -405,34 +361,25 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     counters,
     membership,
     retention,
-    promote,
-    cancel,
-    whenAllEnded,
-
+    promote: verbs.promote,
+    cancel: verbs.cancel,
+    whenAllEnded: verbs.whenAllEnded,
+    background: verbs.background,
+    redirect: verbs.redirect,
+    answer: actors.questions.answer,
     run: calls.run,
     spawn: calls.spawn,
     attach: calls.attach,
     closeRun: admission.closeRun,
     dropRetries: actors.dropRetries,
     handBack: createHandBack({
-      live: supervisor.live,
+      live,
       canHandBack: () => membership.canHandBack,
       handBack: actors.handBack,
-      whenAllEnded,
+      whenAllEnded: verbs.whenAllEnded,
     }),
-    background,
-
-    redirect,
-
-    answer: actors.questions.answer,
-
     whenIdle,
-
     runningTask,
-
-    isInside() {
-      const task = contexts.taskOf(parts.ambient.current())
-      return task !== undefined && supervisor.live.has(task.taskId)
-    },
+    isInside,
   }
 }
