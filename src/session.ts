@@ -7,10 +7,18 @@
  * 3. No verb reaches a task except through the owner's `TaskPlaces`, or a list bound to the owner.
  */
 import { beginBelow, beginRun, beginSpawn, launch, type Begin, type BeginParts } from './calls/begin-call.ts'
-import { createPlainSpecs, type Call, type CallDefaults, type CallPlace } from './calls/call-spec.ts'
+import {
+  createPlainSpecs,
+  toCheckedCall,
+  type Call,
+  type CallDefaults,
+  type CallPlace,
+  type CheckedCall,
+} from './calls/call-spec.ts'
+import { createRetryCall } from './calls/retry-call.ts'
 import { createDeadDeliveries, toDeliveryRecord } from './dead-deliveries.ts'
 import type { Deliveries } from './delivery/deliveries.ts'
-import { ParentStoppingError } from './errors.ts'
+import { ParentStoppingError, TaskError } from './errors.ts'
 import type { Streams } from './events/streams.ts'
 import { createHandle } from './handle.ts'
 import { createInboxVerbs } from './verbs/inbox-verbs.ts'
@@ -67,18 +75,27 @@ export function createSession(
     return running === undefined ? outside : below(running)
   }
 
-  const start = <Result>(call: Call, begin: Begin<Result>): Promise<Result> =>
-    parentId === undefined ? launch(parts, call, here, begin) : startBelow(parentId, call, begin)
+  const check =
+    (call: Call) =>
+    (from: CallPlace): CheckedCall | Promise<CheckedCall> =>
+      toCheckedCall(call, from, defaults)
 
-  const startBelow = async <Result>(above: string, call: Call, begin: Begin<Result>): Promise<Result> => {
+  const start = <Result>(checked: Parameters<typeof launch>[0], begin: Begin<Result>): Promise<Result> =>
+    parentId === undefined ? launch(checked, here, begin) : startBelow(parentId, checked, begin)
+
+  const startBelow = async <Result>(
+    above: string,
+    checked: Parameters<typeof launch>[0],
+    begin: Begin<Result>,
+  ): Promise<Result> => {
     const found = places.require(above)
     const parent = found instanceof Promise ? await found : found
     switch (parent.kind) {
       case 'here':
-        return launch(parts, call, () => below(parent.task), begin)
+        return launch(checked, () => below(parent.task), begin)
       case 'elsewhere': {
         const there = { ...outside, above: parent.record, plainSpecs: undefined }
-        return launch(parts, call, () => there, beginBelow(parts, parent, begin))
+        return launch(checked, () => there, beginBelow(parts, parent, begin))
       }
       case 'ended':
         throw new ParentStoppingError(above)
@@ -86,6 +103,7 @@ export function createSession(
   }
 
   const begin = { run: beginRun(parts, () => session), spawn: beginSpawn(parts, () => session) }
+  const retryCall = createRetryCall({ store, tools: defaults.tools })
   const steer = createSteerVerbs({
     runtime,
     store,
@@ -102,10 +120,18 @@ export function createSession(
     owner,
 
     run: ((tool: unknown, input: unknown, options: unknown) =>
-      start({ kind: 'run', tool, input, options }, begin.run)) as Session['run'],
+      start(check({ kind: 'run', tool, input, options }), begin.run)) as Session['run'],
 
     spawn: ((tool: unknown, input: unknown, options: unknown) =>
-      start({ kind: 'spawn', tool, input, options }, begin.spawn)) as Session['spawn'],
+      start(check({ kind: 'spawn', tool, input, options }), begin.spawn)) as Session['spawn'],
+
+    async retry(taskId) {
+      const found = places.require(taskId)
+      const ended = found instanceof Promise ? await found : found
+      if (ended.kind !== 'ended') throw new TaskError('not_allowed', 'The task has not ended.', { taskId })
+      const again = await retryCall(ended.record)
+      return start(() => again, begin.spawn)
+    },
 
     // What is no text names nothing: an absent id must not turn into the stream of everything.
     handle: (taskId: unknown) => createHandle(session, typeof taskId === 'string' ? taskId : ''),

@@ -3,7 +3,7 @@
  * parent of what it starts. Nothing that code says can choose another owner.
  */
 import { beginRun, beginSpawn, launch } from './calls/begin-call.ts'
-import { createPlainSpecs, type CallPlace, type PlainSpecs } from './calls/call-spec.ts'
+import { createPlainSpecs, toCheckedCall, type CallPlace, type PlainSpecs } from './calls/call-spec.ts'
 import { ParentStoppingError, TaskError } from './errors.ts'
 import type { DoorCall, TaskDoor } from './ports/task-door.ts'
 import type { Session } from './ports/session.ts'
@@ -48,12 +48,12 @@ export function createTaskDoor(parts: SessionParts): TaskDoor {
   return {
     run: (call) => {
       const begin = beginRun(parts, () => sessionOf(call.parentId, call.owner))
-      return launch(parts, { kind: 'run', ...call }, placeOf(call), begin)
+      return launch((place) => toCheckedCall({ kind: 'run', ...call }, place, parts.defaults), placeOf(call), begin)
     },
 
     spawn: (call) => {
       const begin = beginSpawn(parts, () => sessionOf(call.parentId, call.owner))
-      return launch(parts, { kind: 'spawn', ...call }, placeOf(call), begin)
+      return launch((place) => toCheckedCall({ kind: 'spawn', ...call }, place, parts.defaults), placeOf(call), begin)
     },
 
     async answer({ parentId, owner, childId, key, value }) {

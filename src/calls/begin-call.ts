@@ -4,7 +4,7 @@
  * A call with a dedupe key looks for a twin, begins, and looks again when another one was faster. A host's ledger gives its
  * id before there is a task.
  */
-import { toCheckedCall, type Call, type CallDefaults, type CallPlace, type CheckedCall } from './call-spec.ts'
+import type { CallPlace, CheckedCall } from './call-spec.ts'
 import { ParentStoppingError, TaskError } from '../errors.ts'
 import { createHandle } from '../handle.ts'
 import type { RunOutcome, TaskHandle } from '../ports/task-handle.ts'
@@ -103,14 +103,13 @@ async function beginOnce<Result>(
 
 /** Checks a call and begins it. Its place is found before anything is awaited: later, other code may be running. */
 export function launch<Result>(
-  { defaults }: { readonly defaults: CallDefaults },
-  call: Call,
+  check: (place: CallPlace) => CheckedCall | Promise<CheckedCall>,
   findPlace: () => CallPlace,
   begin: Begin<Result>,
 ): Promise<Result> {
   try {
     const place = findPlace()
-    const checked = toCheckedCall(call, place, defaults)
+    const checked = check(place)
     if (checked instanceof Promise) return checked.then((late) => beginUnlessAborted(late, place, begin))
     return beginUnlessAborted(checked, place, begin)
   } catch (error) {

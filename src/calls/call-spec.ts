@@ -174,6 +174,7 @@ function toSpec(
     targets: explicit ?? fallbackTargets(place, defaults),
     hasExplicitTarget: explicit !== undefined && explicit.length > 0,
     shadowOf: undefined,
+    retryOf: undefined,
   }
 }
 function toInlineMs(background: ResolvedTool['policy']['background'], inlineMs: number): number {

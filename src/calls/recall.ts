@@ -55,5 +55,6 @@ function toSpec(record: StoredRecord, tool: ResolvedTool, maxInterruptions: numb
     targets,
     hasExplicitTarget: targets.length > 0,
     shadowOf: undefined,
+    retryOf: record.retryOf,
   })
 }

@@ -181,6 +181,13 @@ export interface Session {
   whenIdle(options?: WaitOptions): Promise<void>
   /** Gives whoever waits for the call inline a ticket now. @throws `task_not_found` */
   background(taskId: string): Promise<Ticket>
+  /**
+   * Calls what has ended once more, with the same input, as a new task in the background; its record says `retryOf`. For tools
+   * with `recovery: 'rerun'`, whose input is kept, in a process that has them among its `tools`. Options of the call are as they
+   * were, but for the dedupe key, which names the task that has ended.
+   * @throws `not_allowed` for a task that lives, and for one that cannot be called again; as `spawn`; `task_not_found`
+   */
+  retry(taskId: string): Promise<TaskHandle>
   /** Waits inline for a task again, as `run` does. @throws as `run` */
   attach(taskId: string, options?: WaitOptions): Promise<RunOutcome<unknown>>
   /** What happens to the owner's tasks, or to one of them. @throws `invalid_cursor`; iterating: `task_not_found`, `stream_lagged` */

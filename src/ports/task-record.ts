@@ -89,6 +89,8 @@ export interface TaskRecord {
   readonly truncated?: boolean
   /** The code ignored its signal and was let go; it may still be running. */
   readonly abandoned?: boolean
+  /** The task that had ended, and that was called once more as this one. */
+  readonly retryOf?: string
   /** Set when the call had one that is not 0. */
   readonly priority?: number
   readonly concurrencyKey?: string

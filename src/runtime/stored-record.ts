@@ -58,6 +58,7 @@ export function toStoredRecord(task: LiveTask, version: number): StoredRecord {
     if (task.result.isCut) record.truncated = true
   }
   if (task.abandoned) record.abandoned = true
+  if (spec.retryOf !== undefined) record.retryOf = spec.retryOf
   const node = task.log?.node
   if (node !== undefined) record.node = node
   if (spec.recovery !== undefined) record.recovery = toStoredRecovery(task, spec.recovery.maxInterruptions)

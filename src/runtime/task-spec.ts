@@ -35,6 +35,8 @@ export interface TaskSpec {
   readonly hasExplicitTarget: boolean
   /** The task only stands for this one, which runs in another process. */
   readonly shadowOf: string | undefined
+  /** The task that has ended and whose call this is once more. */
+  readonly retryOf: string | undefined
 }
 
 /** What a call says of its attempts, complete. */

@@ -3,7 +3,7 @@
  * and what somebody gets whose task it is not. The tests compare the names here with those of the real objects, so a new
  * verb without a row fails.
  */
-import { isTaskError, type Session, type StreamItem, type TaskHandle } from 'outlive'
+import { isTaskError, type ErrorCode, type Session, type StreamItem, type TaskHandle } from 'outlive'
 import type { ControlToolName, ControlToolsOptions } from 'outlive/tools'
 import type { Observable } from 'rxjs'
 import { expect } from 'vitest'
@@ -37,15 +37,18 @@ const theWholeLog = (taskId: string): unknown =>
 const noValue = (): unknown => undefined
 const none = (): unknown => []
 
-/** An order that a completed task refuses, with the one code that says so. */
-async function refusedAsFinal(order: Promise<unknown>): Promise<unknown> {
+/** An order that is refused for one reason, with the code that says so. */
+async function refusedAs(code: ErrorCode, order: Promise<unknown>): Promise<unknown> {
   try {
     return await order
   } catch (error) {
-    if (isTaskError(error, 'task_final')) return error.code
+    if (isTaskError(error, code)) return error.code
     throw error
   }
 }
+
+/** An order that a completed task refuses. */
+const refusedAsFinal = (order: Promise<unknown>): Promise<unknown> => refusedAs('task_final', order)
 const tooLate = (): unknown => 'task_final'
 
 /** The name of the run that the test's tasks with this id belong to. */
@@ -93,6 +96,11 @@ export const ID_ROWS = {
     ask: (session, taskId) => refusedAsFinal(session.send(taskId, 'hello')),
     notOwn: 'not found',
     answerOfOwn: tooLate,
+  },
+  retry: {
+    ask: (session, taskId) => refusedAs('not_allowed', session.retry(taskId)),
+    notOwn: 'not found',
+    answerOfOwn: () => 'not_allowed',
   },
   background: { ask: (session, taskId) => session.background(taskId), notOwn: 'not found', answerOfOwn: aboutTask },
   attach: { ask: (session, taskId) => session.attach(taskId), notOwn: 'not found', answerOfOwn: theInlineValue },

@@ -121,6 +121,7 @@ export function createShadows(parts: {
         targets: Object.freeze([]),
         hasExplicitTarget: false,
         shadowOf: childId,
+        retryOf: undefined,
       }
       parts.startBelow(spec, parent)
       return toRemoteParent(parent)
