@@ -222,8 +222,10 @@ function expectedTypeError(answer: unknown): unknown {
 
 describe('the code of a task', () => {
   test('what is not below it gets one answer, in the same steps, whoever has it', async () => {
-    const { bob, work, calls, observeAll, ids } = await createWorld()
+    const { bob, work, calls, advance, observeAll, ids } = await createWorld()
     const parent = await bob.spawn(work.tool, 'parent')
+    // Until the store has its start.
+    await advance(0)
     const { ctx } = work.calls.at(-1) ?? work.call(0)
     expect(ctx.taskId).toBe(parent.taskId)
     const verbs = {
