@@ -297,7 +297,7 @@ describe('as a program', () => {
     expect(exitCode).toBe(code)
     expect(stdout).toContain('no new work is taken')
     expect(stdout).toMatch(/^report +delivered to/m)
-    expect(survey.livingProcesses()).toEqual([])
+    await expect.poll(() => survey.livingProcesses()).toEqual([])
   })
 
   test.runIf(existsSync('/proc/self/environ'))(

@@ -80,7 +80,7 @@ test(`over ${FINISHED} finished tasks and ${UNFINISHED} unfinished ones a proces
   const tasks = createTaskSupervisor({
     store: sqliteStore(file),
     tools: [again],
-    leaseMs: 1_500,
+    leaseMs: 6_000,
     graceMs: 100,
     retention: { maxFinished: 1_000_000 },
     logger: { warn: log, error: log },

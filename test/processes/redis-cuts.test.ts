@@ -22,7 +22,7 @@ async function startProxied(): Promise<{ server: RedisServer; proxy: FaultProxy;
 test('connections that are killed each second, and then an outage longer than the lease: all goes on within ten seconds', async () => {
   const { server, proxy, url } = await startProxied()
   const place = { kind: 'redis', url } as const
-  const leaseMs = 2_000
+  const leaseMs = 4_000
   const here = openSurvivor(place, { leaseMs })
   const worker = startWorker({ place, settings: { leaseMs } })
   await Promise.all([here.tasks.start(), worker.call('start')])
@@ -105,7 +105,7 @@ test('an outage of ten seconds is told once a second at most of each kind, whate
   const { proxy, url } = await startProxied()
   const { ann, tasks, tools, logged } = openSurvivor(
     { kind: 'redis', url, commandTimeoutMs: 1_000 },
-    { leaseMs: 1_500 },
+    { leaseMs: 4_500 },
   )
   await tasks.start()
   const reading = new AbortController()

@@ -123,7 +123,7 @@ async function openerOf(kind: string): Promise<Opener> {
 function openNode(store: TaskStore): TaskSupervisor {
   const tasks = createTaskSupervisor({
     store,
-    leaseMs: 5_000,
+    leaseMs: 15_000,
     graceMs: 200,
     commitWaitMs: 4_000,
     maxBufferedEvents: 100_000,

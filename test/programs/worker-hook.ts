@@ -14,7 +14,7 @@ export function createTestHook(port: number): Channel {
     allow: ['127.0.0.1'],
     allowHttp: true,
     allowPorts: [port],
-    timeoutMs: 2_000,
+    timeoutMs: 30_000,
   })
   return { ...hook, limits: { maxChars: HOOK_MAX_CHARS } }
 }
