@@ -44,6 +44,12 @@ test('a cursor gives back the places it was made of, and says neither the task n
   )
 })
 
+test('a cursor that was given out by an earlier version is understood, that of a first place too', () => {
+  const place = { taskId: 'task-1', owner: 'ann', seq: 0, ownerPosition: 345, position: 0 }
+  expect(toCursor('5f2c', entryOf(place), 'all')).toBe('5f2c.0.9l.0.11sdjk6.5ve6mw.1jnnvk4')
+  expect(fromCursor('5f2c.0.9l.0.11sdjk6.5ve6mw.1jnnvk4')).toMatchObject({ seq: 0, ownerPosition: 345, position: 0 })
+})
+
 test('a cursor with one character changed, added or removed is refused', () => {
   const cursor = toCursor(
     '5f2c',

@@ -1,4 +1,4 @@
-import type { DeliveryRecord, TaskSupervisorOptions } from 'outlive'
+import { memoryStore, type DeliveryRecord, type TaskStore, type TaskSupervisorOptions } from 'outlive'
 import { describe, expect, test } from 'vitest'
 import { later, refused, scriptedChannel } from '../../support/scripted-channel.ts'
 import { setup } from '../../support/setup.ts'
@@ -129,6 +129,28 @@ describe('dead letters of deliveries', () => {
     await settle()
     expect(answers.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
     expect(chat.arrived).toHaveLength(1)
+  })
+
+  test('are looked for by the ids of a delivery only, and by an owner where there is one', async () => {
+    const asked: unknown[] = []
+    const inner = memoryStore()
+    const store: TaskStore = {
+      ...inner,
+      readOutbox: (taskId) => (asked.push(taskId), inner.readOutbox(taskId)),
+      listDeliveries: (query) => (asked.push(query), inner.listDeliveries(query)),
+    }
+    const { ann, tasks, settle } = setup({ store })
+    await ann.list()
+    await settle()
+    asked.length = 0
+    for (const ref of [{}, { taskId: 'a' }, { deliveryId: 'd' }, { taskId: 7, deliveryId: 'd' }]) {
+      await expect(ann.deadDeliveries.clear(ref as never)).rejects.toMatchObject({ code: 'delivery_not_found' })
+    }
+    expect(asked).toEqual([])
+    await ann.deadDeliveries.list({ limit: 5 })
+    await tasks.operator.deadDeliveries.list({ limit: 5 })
+    const query = { state: 'deadLettered', limit: 6 }
+    expect(asked).toStrictEqual([{ ...query, owner: 'ann' }, query])
   })
 
   test('of others, unknown ones, settled ones and what is none answer alike', async () => {
