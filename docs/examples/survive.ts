@@ -20,7 +20,7 @@ import { sqliteStore } from 'outlive/sqlite'
 const chapter = defineTool({
   name: 'chapter',
   run: async (number: number) => {
-    await sleep(150)
+    await sleep(300)
     return `chapter ${number}`
   },
 })
@@ -44,7 +44,7 @@ const letter = defineTool({ name: 'letter', run: () => sleep(60_000) })
 
 /** A lease this short is for a demonstration: by default a dead process is noticed within 18 s. */
 function open(file: string): TaskSupervisor {
-  return createTaskSupervisor({ store: sqliteStore(file), tools: [book], leaseMs: 1_000 })
+  return createTaskSupervisor({ store: sqliteStore(file), tools: [book], leaseMs: 3_000 })
 }
 
 function describe(item: StreamItem): string {
@@ -58,22 +58,21 @@ async function first(file: string): Promise<void> {
   await mine.spawn(book, 4)
   for await (const item of mine.events()) {
     console.log(`first:  ${describe(item)}`)
-    if (isTaskEvent(item)) process.send?.(item.cursor)
+    if (isTaskEvent(item)) process.send?.({ cursor: item.cursor, type: item.type })
   }
 }
 
-/** Kills the first process while it reads, and gives the cursor it had reached. */
+/** Kills the first process when it has read a chapter, and gives the cursor it had reached. */
 async function killFirst(file: string): Promise<string> {
   const child = fork(fileURLToPath(import.meta.url), ['first', file])
   let cursor = ''
-  const hasBegun = new Promise<void>((resolve) => {
-    child.on('message', (reached: string) => {
-      cursor = reached
-      resolve()
+  const hasReadOne = new Promise<void>((resolve) => {
+    child.on('message', (reached: { readonly cursor: string; readonly type: string }) => {
+      cursor = reached.cursor
+      if (reached.type === 'task.progress') resolve()
     })
   })
-  await hasBegun
-  await sleep(500)
+  await hasReadOne
   const exit = new Promise((resolve) => void child.once('exit', resolve))
   child.kill('SIGKILL')
   await exit

@@ -34,7 +34,7 @@ test('a short soak sees each fault, is ended by one Ctrl-C, and reports that all
   expect(Number(/- (\d+) tasks \(completed/.exec(stdout)?.[1])).toBeGreaterThan(10)
   expect(Number(/results: delivered (\d+)/.exec(stdout)?.[1])).toBeGreaterThan(5)
   expect(stderr).toMatch(/^seed 7\n/)
-  expect(running.livingProcesses()).toEqual([])
+  await expect.poll(() => running.livingProcesses()).toEqual([])
 })
 
 test('faults come in rounds of each kind, the same ones for the same seed, and the first worker is never killed', () => {
