@@ -246,7 +246,9 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
   const { runningTask, isInside } = createRunningTask({ ambient, contexts, live })
   const recover = createRecovery({
     store,
+    write: writer.write,
     clock,
+    deadlines,
     createId,
     counters,
     journal,
@@ -256,6 +258,8 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
       membership.orders.send(record, { verb: 'cancel', cause }).catch(reportError)
     },
     hasRoom: () => supervisor.phase() === 'accepting' && live.size < limits.maxLive,
+    mayRun: () => supervisor.phase() === 'accepting' && membership.isMember(),
+    onNotRun: () => membership.noteLetGo(),
     recall: parts.recall,
     revive: createRevive({
       clock,

@@ -12,7 +12,7 @@ import { createManualClock, lateStore, sequentialIds, type ManualClock } from 'o
 import { inject, onTestFinished } from 'vitest'
 import { isLateStore, seededRandom } from './setup.ts'
 
-/** What a node's line to the store does to its calls. `frozen`: they wait; the node itself goes on. */
+/** What a node's line to the store does to its calls. */
 type Line = 'up' | 'down' | 'dead'
 
 export interface Node {
@@ -30,7 +30,10 @@ export interface Node {
 export interface Nodes {
   readonly clock: ManualClock
   readonly store: TaskStore
-  start(options?: Omit<TaskSupervisorOptions, 'clock' | 'store' | 'createId'>): Promise<Node>
+  /** `wrap`: what this node has in front of the store. */
+  start(
+    options?: Omit<TaskSupervisorOptions, 'clock' | 'store' | 'createId'> & { wrap?: (store: TaskStore) => TaskStore },
+  ): Promise<Node>
   advance(ms: number): Promise<void>
   settle(): Promise<void>
 }
@@ -51,7 +54,7 @@ export function setupNodes(given: { readonly wakes?: boolean } = {}): Nodes {
   const clock = createManualClock({ settle })
   const base = given.wakes === false ? withoutHints(shared) : shared
 
-  const start: Nodes['start'] = async (options = {}) => {
+  const start: Nodes['start'] = async ({ wrap = (inner: TaskStore) => inner, ...options } = {}) => {
     let line: Line = 'up'
     const late = isLateStore ? lateStore(base, seededRandom(lates.length + 1)) : undefined
     if (late !== undefined) lates.push(late)
@@ -67,7 +70,7 @@ export function setupNodes(given: { readonly wakes?: boolean } = {}): Nodes {
       memoise: inject('memoise'),
       ...options,
       createId,
-      store: lined(late ?? base, () => line),
+      store: lined(wrap(late ?? base), () => line),
       clock,
     })
     onTestFinished(async () => {

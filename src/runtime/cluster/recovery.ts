@@ -3,19 +3,22 @@
  *
  * 1. What is decided is written in one commit, which raises the epoch and names this node. Of several who try, one is not
  *    stale; the others do nothing.
- * 2. Nothing of a task runs before that commit is kept.
+ * 2. Nothing of a task runs before that commit is known to be kept, however long its answer takes. One that may not run here by then is
+ *    this node's in the store, and is looked for there.
  * 3. A task that nobody asked to run again never does.
  */
 import { decideRecovery, type RecoveryDecision } from '../../../machines/policies/recovery.ts'
 import { isFinalStatus, LIVE_STATUSES, type StopCause, type TaskFailure } from '../../../machines/vocabulary.ts'
 import { requestDelivery } from '../../delivery/entries.ts'
 import type { Clock } from '../../ports/clock.ts'
+import type { Deadlines } from '../../ports/deadlines.ts'
 import type { IdSource } from '../../ports/id-source.ts'
 import type { StoredEvent, TaskEventData } from '../../ports/task-event.ts'
 import type { OpenQuestion, StoredRecord } from '../../ports/task-record.ts'
-import type { Commit, TaskStore } from '../../ports/task-store.ts'
+import type { Commit, CommitReply, TaskStore } from '../../ports/task-store.ts'
 import type { Counters } from '../counters.ts'
 import type { Journal } from '../journal/journal.ts'
+import type { StoreWriter } from '../journal/store-writer.ts'
 import type { TaskSpec } from '../task-spec.ts'
 import { createFailure } from '../values/failure.ts'
 
@@ -33,16 +36,21 @@ export interface Revival {
   readonly asked: ReadonlyMap<string, 'settled' | OpenQuestion>
 }
 
-/** `left`: nothing was done; somebody has to look again. */
+/** `left`: nothing was done, or it is not known yet; somebody has to look again. */
 export type Recover = (orphan: StoredRecord, diedAt: number) => Promise<'done' | 'left'>
 
 const EVENTS_PER_READ = 500
 const CHILDREN_PER_READ = 100
+/** So long what is written is waited for. Then others have their turn, and what follows from it comes with its answer. */
+const PATIENCE_MS = 5_000
 const NONE: readonly never[] = Object.freeze([])
 
 export function createRecovery(parts: {
   readonly store: TaskStore
+  /** Sends a commit until it is answered. */
+  readonly write: StoreWriter['write']
   readonly clock: Clock
+  readonly deadlines: Deadlines
   readonly createId: IdSource
   readonly counters: Counters
   readonly journal: Journal
@@ -51,11 +59,17 @@ export function createRecovery(parts: {
   readonly stopElsewhere: (record: StoredRecord, cause: StopCause) => void
   /** Whether one more task may live here. */
   readonly hasRoom: () => boolean
+  /** Whether what names this node may run here just now. */
+  readonly mayRun: () => boolean
+  /** The store has a task of this node that does not run here. */
+  readonly onNotRun: () => void
   /** The call of a task, as its tool is known here; nothing when it is not, or its input does not fit any more. */
   readonly recall: (record: StoredRecord, inputJson: string) => Promise<RecalledCall | undefined>
   readonly revive: (revival: Revival) => void
 }): Recover {
-  const { store, clock, counters, journal } = parts
+  const { store, clock, deadlines, counters, journal } = parts
+  /** Tasks whose commits have no answer. */
+  const underWay = new Set<string>()
 
   const isOwned = async ({ parentId }: StoredRecord): Promise<boolean> => {
     const parent = parentId === undefined ? undefined : await store.read(parentId)
@@ -87,20 +101,44 @@ export function createRecovery(parts: {
     return asked
   }
 
-  const write = async (before: StoredRecord, record: StoredRecord, rest: Pick<Commit, 'events' | 'outbox'>) => {
-    const commit: Commit = {
-      id: `${record.taskId}:${record.epoch}:${record.version}:${record.node ?? ''}`,
-      expect: { version: before.version, epoch: before.epoch },
-      record: Object.freeze(record),
-      trimTo: 0,
-      claims: NONE,
-      attachments: NONE,
-      ...rest,
-    }
-    const reply = await store.commit(commit)
-    if (reply.kind !== 'committed') return false
-    journal.noteCommitted(commit, reply)
-    return true
+  /** `then`: what follows once it is kept. */
+  const write = (
+    before: StoredRecord,
+    written: Pick<Commit, 'record' | 'events' | 'outbox'>,
+    then: () => void,
+  ): ReturnType<Recover> =>
+    new Promise((resolve) => {
+      const record = Object.freeze(written.record)
+      const { taskId } = record
+      const commit: Commit = {
+        id: `${taskId}:${record.epoch}:${record.version}:${record.node ?? ''}`,
+        expect: { version: before.version, epoch: before.epoch },
+        trimTo: 0,
+        claims: NONE,
+        attachments: NONE,
+        ...written,
+        record,
+      }
+      underWay.add(taskId)
+      const patience = deadlines.idleAfter(PATIENCE_MS, resolve, 'left')
+      const onReply = (reply: CommitReply): void => {
+        patience.disarm()
+        underWay.delete(taskId)
+        if (reply.kind === 'committed') {
+          journal.noteCommitted(commit, reply)
+          then()
+        }
+        resolve('done')
+      }
+      parts.write({ commit, onReply })
+    })
+
+  const revive = (revival: Revival): void => {
+    const { node } = revival.record
+    // It is another one's to look for that this process once was.
+    if (node !== parts.nodeId()) return
+    if (parts.mayRun()) parts.revive(revival)
+    else parts.onNotRun()
   }
 
   /** The record as this node takes it over, without what was true of its last process only. */
@@ -119,7 +157,7 @@ export function createRecovery(parts: {
   const close = async (
     orphan: StoredRecord,
     as: Extract<RecoveryDecision, { kind: 'close' }>['as'],
-  ): Promise<'done'> => {
+  ): ReturnType<Recover> => {
     const endedAt = clock.now()
     const durationMs = Math.max(0, endedAt - (orphan.startedAt ?? endedAt))
     const { failure: failedBefore, ...taken } = takenOver(orphan)
@@ -149,19 +187,17 @@ export function createRecovery(parts: {
         at: endedAt,
       }),
     )
-    if (await write(orphan, record, { events: [event], outbox })) counters.closedOrphans += 1
-    return 'done'
+    return write(orphan, { record, events: [event], outbox }, () => void (counters.closedOrphans += 1))
   }
 
-  const resume = async (orphan: StoredRecord, call: RecalledCall): Promise<'done'> => {
+  const resume = async (orphan: StoredRecord, call: RecalledCall): ReturnType<Recover> => {
     const taken = takenOver(orphan)
     const record = orphan.dueAt === undefined ? taken : { ...taken, dueAt: orphan.dueAt }
     const asked = await readAsked(orphan)
-    if (await write(orphan, record, { events: NONE, outbox: NONE })) parts.revive({ record, call, asked })
-    return 'done'
+    return write(orphan, { record, events: NONE, outbox: NONE }, () => revive({ record, call, asked }))
   }
 
-  const rerun = async (orphan: StoredRecord, call: RecalledCall, delayMs: number): Promise<'done'> => {
+  const rerun = async (orphan: StoredRecord, call: RecalledCall, delayMs: number): ReturnType<Recover> => {
     const now = clock.now()
     const taken = takenOver(orphan)
     const { recovery } = orphan
@@ -190,14 +226,14 @@ export function createRecovery(parts: {
       data: { attempt, failure, dueAt },
     }
     const asked = await readAsked(orphan)
-    if (await write(orphan, record, { events: [event], outbox: NONE })) {
+    return write(orphan, { record, events: [event], outbox: NONE }, () => {
       counters.rerunOrphans += 1
-      parts.revive({ record, call, asked })
-    }
-    return 'done'
+      revive({ record, call, asked })
+    })
   }
 
   return async (orphan, diedAt) => {
+    if (underWay.has(orphan.taskId)) return 'left'
     const now = clock.now()
     const mayRunAgain = orphan.recovery !== undefined && !(await isOwned(orphan))
     const call = mayRunAgain ? await recallCall(orphan) : undefined
