@@ -22,7 +22,7 @@ import { createCarryOut } from './cluster/carry-out.ts'
 import { createHandBack } from './cluster/hand-back.ts'
 import { createLetGo } from './cluster/let-go.ts'
 import { createMembership, type Membership } from './cluster/membership.ts'
-import { createDeliverOverdue } from './cluster/overdue.ts'
+import { createOverdue } from './cluster/overdue.ts'
 import { createRecovery } from './cluster/recovery.ts'
 import { createRevive } from './cluster/revival.ts'
 import { createShadows } from './cluster/shadows.ts'
@@ -283,7 +283,7 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     leaseMs,
     live,
     recover,
-    deliverOverdue: createDeliverOverdue({ store, goOnWith: parts.goOnWith }),
+    overdue: createOverdue({ store, goOnWith: parts.goOnWith }),
     letGo: () => letGo,
     carryOut: (task, order) => carryOut(task, order),
   })

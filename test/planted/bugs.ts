@@ -97,7 +97,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     title: 'the tasks of a dead process are not looked for',
     file: 'src/runtime/cluster/sweeper.ts',
     find: 'const orphans = await findOrphans(parts.store, dead, (taskId) => live.has(taskId))',
-    replace: 'const orphans: StoredRecord[] = await Promise.resolve([])',
+    replace: 'const orphans: Awaited<ReturnType<typeof findOrphans>> = await Promise.resolve([])',
     foundBy: ['history rule 8'],
   },
   {

@@ -15,11 +15,12 @@ import type { Counters } from '../counters.ts'
 import type { LiveTask } from '../live-task.ts'
 import type { LetGo } from './let-go.ts'
 import { createClusterNode } from './node.ts'
-import type { DeliverOverdue } from './overdue.ts'
 import { createOrders, type Orders } from './orders.ts'
-import type { TaskOrder } from './task-order.ts'
+import { findOrphans, recoverAll } from './orphans.ts'
+import type { Overdue } from './overdue.ts'
 import type { Recover } from './recovery.ts'
-import { createSweeper, recoverAbandoned } from './sweeper.ts'
+import { createSweeper } from './sweeper.ts'
+import type { TaskOrder } from './task-order.ts'
 
 export interface Membership {
   /** The name of this node; absent where one process has the store. */
@@ -52,7 +53,7 @@ export interface MembershipParts {
   readonly leaseMs: number
   readonly live: ReadonlyMap<string, LiveTask>
   readonly recover: Recover
-  readonly deliverOverdue: DeliverOverdue
+  readonly overdue: Overdue
   readonly letGo: () => LetGo
   readonly carryOut: (task: LiveTask, order: TaskOrder) => Promise<unknown>
 }
@@ -62,15 +63,23 @@ export function createMembership(parts: MembershipParts): Membership {
   return cluster === undefined ? createSoleMembership(parts) : createNodeMembership(parts, cluster)
 }
 
-function createSoleMembership({ store, clock, logger, live, recover, deliverOverdue }: MembershipParts): Membership {
+function createSoleMembership({ store, clock, logger, live, recover, overdue }: MembershipParts): Membership {
   return {
     nodeId: () => undefined,
     join: async () => undefined,
     begin() {
+      // Whoever it was, and had he a name: this process is alone with the store.
+      const isGone = (): boolean => true
       const takeUp = async (): Promise<void> => {
         // First what is owed: what is recovered owes anew, and sees to that itself.
-        await deliverOverdue((node) => node === undefined)
-        await recoverAbandoned(store, (taskId) => live.has(taskId), recover)
+        await overdue.takeUpAll(isGone, () => true)
+        const orphans = await findOrphans(store, undefined, (taskId) => live.has(taskId))
+        // Nobody else will come who knows their tools.
+        await recoverAll(
+          orphans,
+          (orphan) => recover(orphan, -Infinity),
+          () => true,
+        )
       }
       takeUp().catch((error: unknown) => {
         logger.error({ error, at: clock.now() }, 'what an earlier process left could not be recovered')

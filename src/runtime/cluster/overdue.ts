@@ -14,18 +14,34 @@ import type { TaskStore } from '../../ports/task-store.ts'
 
 const PAGE = 500
 
-/**
- * Takes up what nodes have left that are gone; one without a name is any process that had the store for itself. Each name is
- * asked for once. Says whether nothing is left that could not be taken up just now.
- */
-export type DeliverOverdue = (isGone: (node: string | undefined) => Awaitable<boolean>) => Promise<boolean>
+/** Whether the node of that name is gone; without a name it is any process that had the store for itself. */
+export type IsGone = (node: string | undefined) => Awaitable<boolean>
 
-export function createDeliverOverdue(parts: {
+export interface Overdue {
+  /** Takes up what nodes have left that are gone. Says whether nothing is left that could not be taken up just now. */
+  takeUpAll(isGone: IsGone, mayGoOn: () => boolean): Promise<boolean>
+  /** The same for one page of what is under way, after a delivery of this id. Gives the last id of it, unless it was the last page. */
+  takeUpPage(after: string | undefined, isGone: IsGone, mayGoOn: () => boolean): Promise<string | undefined>
+}
+
+export function createOverdue(parts: {
   readonly store: TaskStore
   /** Makes a delivery this process's, and sends it. Says whether it is. */
   readonly goOnWith: (entry: OutboxEntry) => Promise<boolean>
-}): DeliverOverdue {
+}): Overdue {
   const { store } = parts
+
+  /** What is overdue of a page, and the last id of the page unless it was the last one. */
+  const readPage = async (
+    after: string | undefined,
+    isGone: IsGone,
+  ): Promise<{ readonly overdue: readonly OutboxEntry[]; readonly last: string | undefined }> => {
+    const query = { state: 'pending', limit: PAGE, ...(after === undefined ? {} : { after }) } as const
+    const page = await store.listDeliveries(query)
+    const overdue: OutboxEntry[] = []
+    for (const entry of page) if (await isGone(entry.node)) overdue.push(entry)
+    return { overdue, last: page.length < PAGE ? undefined : page.at(-1)?.deliveryId }
+  }
 
   const takeUp = async (entry: OutboxEntry): Promise<boolean> => {
     const record = await store.read(entry.taskId)
@@ -33,26 +49,28 @@ export function createDeliverOverdue(parts: {
     return parts.goOnWith(entry)
   }
 
-  return async (isGone) => {
-    const known = new Map<string | undefined, boolean>()
-    const overdue: OutboxEntry[] = []
-    for (let after: string | undefined; ;) {
-      const page: readonly OutboxEntry[] = await store.listDeliveries({
-        state: 'pending',
-        limit: PAGE,
-        ...(after === undefined ? {} : { after }),
-      })
-      for (const entry of page) {
-        const isLeft = known.get(entry.node) ?? (await isGone(entry.node))
-        known.set(entry.node, isLeft)
-        if (isLeft) overdue.push(entry)
-      }
-      if (page.length < PAGE) break
-      after = page.at(-1)?.deliveryId
-    }
+  const takeUpEach = async (overdue: readonly OutboxEntry[], mayGoOn: () => boolean): Promise<boolean> => {
     let isDone = true
-    for (const entry of overdue.toSorted(inOrder)) if (!(await takeUp(entry))) isDone = false
+    for (const entry of overdue.toSorted(inOrder)) if (!mayGoOn() || !(await takeUp(entry))) isDone = false
     return isDone
+  }
+
+  return {
+    async takeUpAll(isGone, mayGoOn) {
+      const all: OutboxEntry[] = []
+      for (let after: string | undefined; ;) {
+        const { overdue, last } = await readPage(after, isGone)
+        all.push(...overdue)
+        if (last === undefined) return takeUpEach(all, mayGoOn)
+        after = last
+      }
+    },
+
+    async takeUpPage(after, isGone, mayGoOn) {
+      const { overdue, last } = await readPage(after, isGone)
+      await takeUpEach(overdue, mayGoOn)
+      return last
+    },
   }
 }
 
