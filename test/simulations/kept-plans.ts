@@ -520,4 +520,45 @@ export const KEPT_PLANS: readonly KeptPlan[] = [
       { do: 'pass', ms: 1668 },
     ],
   },
+  {
+    title: 'a process whose store does not answer just now is not taken for an empty one',
+    seed: 705_343,
+    nodes: 2,
+    steps: [
+      { do: 'wait', node: 1, task: 18 },
+      { do: 'cut', node: 1 },
+      { do: 'pass', ms: 779 },
+      {
+        do: 'spawn',
+        node: 1,
+        owner: 'ann',
+        call: {
+          tool: 'again',
+          input: {
+            kind: 'quick',
+            ms: 41,
+            children: [
+              {
+                tool: 'branch',
+                input: {
+                  kind: 'quick',
+                  ms: 0,
+                  children: [
+                    { tool: 'branch', input: { kind: 'hanging', ms: 0, children: [], awaits: true }, options: {} },
+                  ],
+                  awaits: true,
+                },
+                options: {},
+              },
+            ],
+            awaits: false,
+          },
+          options: {},
+        },
+      },
+      { do: 'mend', node: 1 },
+      { do: 'storeFault', node: 1, fault: 'hang', calls: 3 },
+      { do: 'pass', ms: 5279 },
+    ],
+  },
 ]

@@ -274,7 +274,16 @@ export function createWorld(scenario: Scenario, plan: SimulationPlan, note: (fac
       0,
     )
 
-  /** Whether anything lives, in the store or in a process alone, as calls do that somebody still awaits. */
+  /** Whether all it has done is in the store, and nothing keeps it from saying what it does. */
+  const isThrough = ({ clock, tasks }: NodeProcess): boolean => {
+    const { isReady, unsaved } = tasks.operator.health()
+    return clock.state() === 'dead' || (isReady && unsaved === 0)
+  }
+
+  /**
+   * Whether anything lives, in the store or in a process alone, as calls do that somebody still awaits. A process that cannot
+   * say so yet is no empty one: one that opens or ends, one that has no lease, one whose store has not answered.
+   */
   const isAnythingLive = async (): Promise<boolean> => {
     let count = await liveCount()
     for (const node of nodes) {
@@ -284,7 +293,7 @@ export function createWorld(scenario: Scenario, plan: SimulationPlan, note: (fac
       )
     }
     await settle()
-    return count > 0
+    return count > 0 || !nodes.every(isThrough)
   }
 
   /** Makes as many calls at the same time as may run, and sees whether all begin. Awaited inline they leave no trace. */
@@ -369,11 +378,14 @@ export function createWorld(scenario: Scenario, plan: SimulationPlan, note: (fac
         if (next === undefined) break
         after = next
       }
+      let said: Extract<HistoryFact, { type: 'counted' }>['byStatus'] = {}
       last.ask(
         () => last.tasks.operator.stats(),
-        ({ byStatus }) => note({ type: 'counted', byStatus }),
+        ({ byStatus }) => void (said = byStatus),
       )
       await settle()
+      // One that says nothing, with nothing in its way, counts none.
+      note({ type: 'counted', byStatus: said })
     },
   }
 }
