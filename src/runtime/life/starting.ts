@@ -4,6 +4,7 @@
  * 1. The code is called once per attempt, outside of any transition.
  * 2. No attempt begins after a stop was accepted.
  */
+import type { StopCause } from '../../../machines/vocabulary.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { TaskContext } from '../../ports/tool.ts'
 import type { Ambient } from '../ambient.ts'
@@ -27,6 +28,8 @@ const MAX_NESTED_STARTS = 32
 
 /** Most tasks have one attempt, and share that they say so. */
 const FIRST_ATTEMPT = Object.freeze({ attempt: 1 })
+
+const LOST: StopCause = Object.freeze({ reason: 'interrupted', note: 'Another process has the task.' })
 
 /** The way of a chart to where it stands between two attempts, with nobody attached. */
 const TO_RETRYING = ['task.background', 'work.started', 'work.retry'] as const
@@ -102,11 +105,15 @@ export function createStarting(parts: {
     else call(task)
   }
 
-  /** A task that has lost a process may have ended it. Its start is kept first, so that it does not come back for ever. */
+  /**
+   * A task that has lost a process may have ended it. Its start is kept first, so that it does not come back for ever. Where the store
+   * has refused it, the task is another one's.
+   */
   const callOnceKept = (task: LiveTask): void => {
     const attempt = task.attempts?.current
     journal.whenKnown(task, () => {
       if (attempt?.isOver === true || task.finalStatus !== undefined) return
+      if (task.log?.refusal !== undefined) stopping.accept({ roots: [task], cause: LOST, rootEvent: 'task.interrupt' })
       if (!isStopping(task)) return call(task)
       task.ownCodeEnded = true
       stopping.settle(task)
