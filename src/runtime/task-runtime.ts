@@ -27,6 +27,7 @@ import { createRecovery } from './cluster/recovery.ts'
 import { createRevive } from './cluster/revival.ts'
 import { createShadows } from './cluster/shadows.ts'
 import type { Counters } from './counters.ts'
+import { createBirths } from './journal/births.ts'
 import { createJournal, type Journal } from './journal/journal.ts'
 import { createStoreWriter, type StoreWriter } from './journal/store-writer.ts'
 import { isFinalCommit } from './journal/task-log.ts'
@@ -131,11 +132,13 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     random01,
     onPause: () => hub.pause(),
   })
+  const births = createBirths()
   const journal = createJournal({
     clock,
     deadlines,
     hub,
     writer,
+    births,
     settings,
     counters,
     nodeId: () => membership.nodeId(),
@@ -252,6 +255,7 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     createId,
     counters,
     journal,
+    births,
     nodeId: () => membership.nodeId(),
     stopElsewhere: (record, cause) => {
       if (membership.orders?.isElsewhere(record) !== true) return

@@ -561,4 +561,19 @@ export const KEPT_PLANS: readonly KeptPlan[] = [
       { do: 'pass', ms: 5279 },
     ],
   },
+  {
+    title: 'a task that was taken up again ends after a child whose admission was still on its way',
+    seed: 705_125,
+    nodes: 5,
+    steps: [
+      {
+        do: 'spawn',
+        node: 3,
+        owner: 'ann',
+        call: { tool: 'again', input: { kind: 'stubborn', ms: 380, children: [], awaits: true }, options: {} },
+      },
+      { do: 'storeFault', node: 3, fault: 'hang', calls: 3 },
+      { do: 'pass', ms: 3852 },
+    ],
+  },
 ]

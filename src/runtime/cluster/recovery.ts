@@ -5,7 +5,8 @@
  *    stale; the others do nothing.
  * 2. Nothing of a task runs before that commit is known to be kept, however long its answer takes. One that may not run here by then is
  *    this node's in the store, and is looked for there.
- * 3. A task that nobody asked to run again never does.
+ * 3. No task is taken up before it is known of all its children whether they are there.
+ * 4. A task that nobody asked to run again never does.
  */
 import { decideRecovery, type RecoveryDecision } from '../../../machines/policies/recovery.ts'
 import { isFinalStatus, LIVE_STATUSES, type StopCause, type TaskFailure } from '../../../machines/vocabulary.ts'
@@ -17,6 +18,7 @@ import type { StoredEvent, TaskEventData } from '../../ports/task-event.ts'
 import type { OpenQuestion, StoredRecord } from '../../ports/task-record.ts'
 import type { Commit, CommitReply, TaskStore } from '../../ports/task-store.ts'
 import type { Counters } from '../counters.ts'
+import type { Births } from '../journal/births.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { StoreWriter } from '../journal/store-writer.ts'
 import type { TaskSpec } from '../task-spec.ts'
@@ -54,6 +56,7 @@ export function createRecovery(parts: {
   readonly createId: IdSource
   readonly counters: Counters
   readonly journal: Journal
+  readonly births: Births
   readonly nodeId: () => string | undefined
   /** Stops a task that another process runs. */
   readonly stopElsewhere: (record: StoredRecord, cause: StopCause) => void
@@ -233,7 +236,7 @@ export function createRecovery(parts: {
   }
 
   return async (orphan, diedAt) => {
-    if (underWay.has(orphan.taskId)) return 'left'
+    if (underWay.has(orphan.taskId) || parts.births.isUnderWay(orphan.taskId)) return 'left'
     const now = clock.now()
     const mayRunAgain = orphan.recovery !== undefined && !(await isOwned(orphan))
     const call = mayRunAgain ? await recallCall(orphan) : undefined

@@ -33,6 +33,7 @@ import { reportedOf, type LiveTask, type TaskLog } from '../live-task.ts'
 import type { OnClaim } from '../task-state.ts'
 import { attemptOf, epochOf, parentOf } from '../task-status.ts'
 import { toStoredRecord } from '../stored-record.ts'
+import type { Births } from './births.ts'
 import { createFreshEvents, withoutTrimmed } from './fresh-events.ts'
 import { createHeldWrites } from './held-writes.ts'
 import { createLogWaits } from './log-waits.ts'
@@ -109,6 +110,7 @@ export function createJournal(parts: {
   readonly deadlines: Deadlines
   readonly hub: Hub
   readonly writer: StoreWriter
+  readonly births: Births
   readonly settings: Settings
   readonly counters: Counters
   /** The name of this process among those that have the store, if there may be several. */
@@ -119,7 +121,7 @@ export function createJournal(parts: {
   const { clock, deadlines, hub, writer, settings, counters, nodeId, onKeptAfterLoss } = parts
   const fresh = createFreshEvents({ retention: settings.retention, counters })
   const waits = createLogWaits({ deadlines, writer, commitWaitMs: settings.commitWaitMs })
-  const logWriter = createLogWriter({ hub, writer, counters, waits, onKeptAfterLoss })
+  const logWriter = createLogWriter({ hub, writer, counters, waits, births: parts.births, onKeptAfterLoss })
   const { flush } = logWriter
   const held = createHeldWrites({ clock, flush })
   const { whenKnown } = waits

@@ -13,6 +13,7 @@ import type { Counters } from '../counters.ts'
 import type { LiveTask, TaskLog } from '../live-task.ts'
 import type { OnClaim } from '../task-state.ts'
 import { toStoredRecord } from '../stored-record.ts'
+import type { Births } from './births.ts'
 import type { LogWaits } from './log-waits.ts'
 import type { PendingCommit, StoreWriter } from './store-writer.ts'
 import { endsAttempt, endsWithFinal, isFinalCommit, isOwing, NONE } from './task-log.ts'
@@ -39,10 +40,11 @@ export function createLogWriter(parts: {
   readonly writer: Pick<StoreWriter, 'write'>
   readonly counters: Counters
   readonly waits: Pick<LogWaits, 'settle' | 'giveUp'>
+  readonly births: Births
   /** A commit that was on its way when its task was lost has been kept after all. */
   readonly onKeptAfterLoss: () => void
 }): LogWriter {
-  const { hub, writer, counters, waits, onKeptAfterLoss } = parts
+  const { hub, writer, counters, waits, births, onKeptAfterLoss } = parts
   const appended = createPipe<PendingCommit>()
   const committed = createPipe<Commit>()
   appended.items$.subscribe((pending) => writer.write(pending))
@@ -98,7 +100,9 @@ export function createLogWriter(parts: {
     else if (!log.isStarting) flush(task, log)
     // An end may be decided and wait for its turn to be appended, when one answer of the store has led to others.
     const isEndToCome = log.refusal === undefined && task.finalStatus !== undefined && !isFinalCommit(commit)
-    if (log.holds.length > 0 && !isOwing(log) && !isEndToCome) {
+    if (isOwing(log) || isEndToCome) return
+    births.end(task)
+    if (log.holds.length > 0) {
       const { holds } = log
       log.holds = NONE
       for (const above of holds) letGo(above)
@@ -127,14 +131,17 @@ export function createLogWriter(parts: {
       flush(task, log)
     },
 
-    lose({ log }) {
+    lose(task) {
+      const { log } = task
       if (log === undefined || log.refusal !== undefined) return
+      if (log.isInFlight && log.committed === undefined) births.begin(task)
       log.refusal = STALE
       waits.giveUp(log)
     },
 
     endAfter(task, child) {
       if (task.log === undefined || child.log === undefined || !isOwing(child.log)) return
+      if (child.log.committed === undefined) births.begin(child)
       task.log.heldBy += 1
       child.log.holds = [...child.log.holds, task]
     },

@@ -1,7 +1,8 @@
-import type { Channel, TaskStore } from 'outlive'
-import { controllableTool, faultyStore } from 'outlive/testing'
+import { defineTool, type Channel, type TaskStore } from 'outlive'
+import { controllableTool, faultyStore, verifyLog } from 'outlive/testing'
 import { expect, test } from 'vitest'
 import { LEASE_MS, setupNodes } from '../../support/nodes.ts'
+import { collect } from '../../support/setup.ts'
 import { createStoreDoor } from '../../support/store-door.ts'
 
 test('a takeover whose answer is lost is a takeover: what runs again runs, and what is closed is delivered', async () => {
@@ -33,6 +34,40 @@ test('a takeover whose answer is lost is a takeover: what runs again runs, and w
   expect(sent).toEqual([closed.taskId])
   // Each was taken up once.
   expect((await b.tasks.operator.stats()).counters).toMatchObject({ rerunOrphans: 1, closedOrphans: 1 })
+})
+
+test('a parent is not taken up again before it is known whether a child of it is there', async () => {
+  const { start, advance, settle } = setupNodes()
+  const door = createStoreDoor()
+  let runs = 0
+  const parent = defineTool({
+    name: 'parent',
+    policy: { recovery: 'rerun' },
+    run: async (_input: undefined, ctx) => {
+      runs += 1
+      if (ctx.attempt === 1) await ctx.spawn(() => 'a child')
+      return 'the parent'
+    },
+  })
+  const a = await start({ tools: [parent], wrap: door.wrap })
+  door.hold({ commit: ({ record }) => record.parentId !== undefined })
+  const { taskId } = await a.ann.spawn(parent, undefined)
+  await settle()
+  expect(door.heldCount()).toBe(1)
+  // It lets go of the tree, and has its lease again soon.
+  door.mute(true)
+  await advance(LEASE_MS)
+  door.mute(false)
+  // Longer than it takes until other commits are tried beside the one that has no answer.
+  await advance(90_000)
+  expect(runs).toBe(1)
+  door.release()
+  await advance(4 * LEASE_MS)
+  expect(runs).toBe(2)
+  expect(await a.ann.get(taskId)).toMatchObject({ status: 'completed' })
+  const { items } = collect(a.ann.events())
+  await settle()
+  expect(verifyLog(items)).toEqual([])
 })
 
 test('what runs again is not called once the store says that it is another one’s', async () => {
