@@ -67,13 +67,14 @@ export function createAdmission(parts: {
   readonly budgets: Budgets
   readonly closedRuns: { add(key: string): void; has(key: string): boolean }
   readonly endUnstarted: (task: LiveTask) => void
+  readonly endInLog: (task: LiveTask) => void
   readonly dropUnstarted: (task: LiveTask) => void
 }): Admission {
   const { supervisor, tree, journal, settings, closedRuns, keys, turns, budgets } = parts
 
   /** The store has taken a task after it was refused: it is ended, as a task that nobody owns any more. */
   const endLate = (task: LiveTask): void => {
-    if (supervisor.phase() === 'stopped') return
+    if (supervisor.phase() === 'stopped') return parts.endInLog(task)
     task.above = tree.requireOwner(task.spec.owner)
     tree.link(task)
     supervisor.register(task)

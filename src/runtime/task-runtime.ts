@@ -304,6 +304,7 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     budgets,
     closedRuns: createRecentKeys(MAX_CLOSED_RUNS),
     endUnstarted: actors.endUnstarted,
+    endInLog: actors.endInLog,
     dropUnstarted: actors.dropUnstarted,
   })
   const waits = createWaits({ store, hub, news, deadlines, live, turns })

@@ -426,3 +426,29 @@ test('a parent whose child was admitted too late ends after it, however many suc
   expect(ends.map(({ type, depth }) => `${depth} ${type}`)).toEqual(['1 task.cancelled', '0 task.completed'])
   expect(verifyLog(live.items)).toEqual([])
 })
+
+test('what the store takes after a shutdown is cancelled there, before its parent', async () => {
+  const { tasks, ann, store, advance, settle } = setupBreakable()
+  const parent = controllableTool<undefined, string>('parent')
+  const { taskId } = await ann.spawn(parent.tool, undefined)
+  await settle()
+  store.break('hanging')
+  const refused = watch(parent.call(0).ctx.spawn(() => 'too late'))
+  await advance(3_000)
+  expect(refused.error).toMatchObject({ code: 'store_unavailable' })
+  const closing = tasks.shutdown({ graceMs: 1 })
+  await advance(60_000)
+  expect((await closing).unsaved).toBeGreaterThan(0)
+  store.recover()
+  await settle()
+  const ends = store.applied.flatMap(({ record, events }) =>
+    events.filter(({ type }) => type === 'task.cancelled').map(() => record.taskId),
+  )
+  expect(ends).toHaveLength(2)
+  expect(ends[1]).toBe(taskId)
+  const { records } = await store.list({ limit: 10 })
+  expect(records.map(({ status, cause }) => [status, cause?.reason])).toEqual([
+    ['cancelled', 'shutdown'],
+    ['cancelled', 'shutdown'],
+  ])
+})

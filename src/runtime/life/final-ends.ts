@@ -4,6 +4,7 @@
  * 1. An end is published once it is kept, or once that takes too long.
  * 2. A parent hears of a child's end after that end is public.
  */
+import type { FinalStatus } from '../../../machines/vocabulary.ts'
 import type { Hub } from '../../events/hub.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { IdSource } from '../../ports/id-source.ts'
@@ -28,6 +29,8 @@ import type { Stopping } from './stopping.ts'
 export interface FinalEnds {
   /** Has to be called once for every task whose chart became final. */
   finalise(task: LiveTask): void
+  /** Writes the end of a task that the store has taken only after the supervisor has stopped, which has no actor for it. */
+  endInLog(task: LiveTask): void
   /** Takes a task out that does not live here any more, or never did, and tells everybody who counts on its end. */
   dropUnstarted(task: LiveTask): void
 }
@@ -51,6 +54,9 @@ export function createFinalEnds(parts: {
 }): FinalEnds {
   const { clock, createId, supervisor, tree, hub, journal, reports, turns, budgets, inboxes } = parts
   const { callers, stopping, attempts, runningTime, children } = parts
+
+  const appendEnd = (task: LiveTask, status: FinalStatus): void =>
+    journal.appendFinal(task, finalEventType(status), finalDataOf(task), outboxOf(task, createId))
 
   const publishEnd = (task: LiveTask, isSaved: boolean): void => {
     const parent = takeOut(task)
@@ -95,8 +101,15 @@ export function createFinalEnds(parts: {
       inboxes.bounce(task)
       stopping.noteEnd(task)
       turns.noteFinal(task)
-      journal.appendFinal(task, finalEventType(task.finalStatus), finalDataOf(task), outboxOf(task, createId))
+      appendEnd(task, task.finalStatus)
       journal.whenKnown(task, (isSaved) => publishEnd(task, isSaved))
+    },
+
+    endInLog(task) {
+      task.finalStatus = 'cancelled'
+      task.cause = { reason: 'shutdown' }
+      task.endedAt = clock.now()
+      appendEnd(task, 'cancelled')
     },
 
     dropUnstarted(task) {

@@ -47,7 +47,7 @@ import { createWorkEnds } from './work-ends.ts'
 export interface TaskActors
   extends
     Pick<Starting, 'start' | 'tryAgain' | 'endUnstarted' | 'endQueued'>,
-    Pick<FinalEnds, 'dropUnstarted'>,
+    Pick<FinalEnds, 'dropUnstarted' | 'endInLog'>,
     Pick<HandOver, 'handBack' | 'dropRetries'> {
   readonly callers: Callers
   readonly stopping: Stopping
@@ -216,6 +216,7 @@ export function createTaskActors(parts: {
     endUnstarted: starting.endUnstarted,
     endQueued: starting.endQueued,
     dropUnstarted: finalEnds.dropUnstarted,
+    endInLog: finalEnds.endInLog,
     handBack: handOver.handBack,
     dropRetries: handOver.dropRetries,
   }
