@@ -406,3 +406,27 @@ function messageOfThrown(work: () => unknown): string {
     return String(error)
   }
 }
+
+test('a group of commits takes four trips to the server', async () => {
+  const asked: string[] = []
+  const count: OnQuery = ({ text }, ask) => {
+    asked.push(text)
+    return ask()
+  }
+  const store = openStore({ schema: server.freshSchema(), pool: wrappedPool(server.url(), count) })
+  await store.open?.()
+  asked.length = 0
+  const ids = Array.from({ length: 20 }, (_, index) => `task-${index}`)
+  const claim = { owner: 'ann', kind: 'name', key: 'one' } as const
+  const [first] = ids.map((taskId, index) =>
+    store.commit(commitOf(recordOf(taskId, { owner: 'ann' }), { claims: index === 0 ? [claim] : [] })),
+  )
+  expect(await first).toMatchObject({ kind: 'committed' })
+  // It begins and locks, reads, writes and tells, and ends.
+  expect(asked.slice(0, 4).map((text) => /for update|json_build_array|pg_notify|^commit$/.exec(text)?.[0])).toEqual([
+    'for update',
+    'json_build_array',
+    'pg_notify',
+    'commit',
+  ])
+})

@@ -1,10 +1,12 @@
 /** A pool of PostgreSQL connections in which a test decides what becomes of a query. */
-import type { PostgresClient, PostgresPool, PostgresQuery, PostgresResult } from 'outlive/postgres'
+import type { PostgresClient, PostgresPool, PostgresQuery } from 'outlive/postgres'
 import pg from 'pg'
 import { onTestFinished } from 'vitest'
 
+type Answer = ReturnType<PostgresClient['query']>
+
 /** Does the query, or something else. */
-export type OnQuery = (query: PostgresQuery, ask: () => Promise<PostgresResult>) => Promise<PostgresResult>
+export type OnQuery = (query: PostgresQuery, ask: () => Answer) => Answer
 
 export function wrappedPool(url: string, onQuery: OnQuery, options: pg.PoolConfig = {}): PostgresPool {
   const pool = openPool(url, options)

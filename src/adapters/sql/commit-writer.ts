@@ -1,6 +1,6 @@
 /**
  * Writes a group of commits in one transaction: with the ledger locked it reads what the group touches, lets `decideGroup`
- * judge, and writes what came of it, all tables together where the dialect can.
+ * judge, and writes what came of it, each all together where the dialect can.
  *
  * 1. From the lock to the end of the transaction nobody else changes tasks, claims or deaths of nodes. So nothing that
  *    was judged by has changed when it is written, and positions are seen in the order in which they were given.
@@ -9,7 +9,7 @@
 import { createHash } from 'node:crypto'
 import { sql } from 'kysely'
 import type { Claim, Commit, CommitReply } from '../../ports/task-store.ts'
-import { decideGroup, type GroupState, type GroupWrites, type HeldClaim, type LedgerState } from './commit-decision.ts'
+import { decideGroup, type GroupState, type GroupWrites, type LedgerState } from './commit-decision.ts'
 import {
   ATTACHMENTS,
   CLAIMS,
@@ -24,9 +24,10 @@ import {
   toTaskRows,
 } from './group-rows.ts'
 import { fromKept, toKept } from './kept-text.ts'
-import { countersOf, readOwners } from './ledger.ts'
-import type { Database, SqlDialect } from './sql-dialect.ts'
-import { readTasks } from './task-states.ts'
+import { countersOf, queryOwners, toOwners } from './ledger.ts'
+import type { Database, RowsQuery, SqlDialect } from './sql-dialect.ts'
+import type { ClaimRow, NodeRow } from './tables.ts'
+import { queryTasks, toTasks } from './task-states.ts'
 import { withLedger } from './transaction.ts'
 
 export interface WrittenGroup {
@@ -40,12 +41,7 @@ export async function writeGroup(db: Database, dialect: SqlDialect, commits: rea
     const state = await readState(trx, dialect, ledger, commits)
     const { replies, writes } = decideGroup(state, commits, digestOf)
     const owners = [...new Set([...writes.events, ...writes.lines].map(({ owner }) => owner))]
-    if (writes.records.size > 0) await writeAll(trx, dialect, state, writes)
-    if (owners.length > 0)
-      await dialect.notify(
-        trx,
-        owners.map((owner) => ({ owner })),
-      )
+    if (writes.records.size > 0) await writeAll(trx, dialect, { state, writes, owners })
     return { replies, owners }
   })
 }
@@ -63,58 +59,66 @@ async function readState(
   ledger: LedgerState,
   commits: readonly Commit[],
 ): Promise<GroupState> {
+  const digests = new Set(commits.flatMap(({ claims }) => claims.map(digestOf)))
+  const nodes = new Set(commits.flatMap(({ record: { node } }) => node ?? []))
+  const [owners, tasks, claims, living] = await dialect.readAll(db, [
+    queryOwners(db, dialect, new Set(commits.map(({ record }) => record.owner))),
+    queryTasks(db, dialect, new Set(commits.map(({ record }) => record.taskId))),
+    queryClaims(db, dialect, digests),
+    queryLivingNodes(db, dialect, nodes),
+  ])
   return {
     ledger,
-    owners: await readOwners(db, dialect, new Set(commits.map(({ record }) => record.owner))),
-    tasks: await readTasks(db, dialect, new Set(commits.map(({ record }) => record.taskId))),
-    claims: await readClaims(db, dialect, new Set(commits.flatMap(({ claims }) => claims.map(digestOf)))),
-    livingNodes: await readLivingNodes(db, dialect, new Set(commits.flatMap(({ record: { node } }) => node ?? []))),
+    owners: toOwners(owners),
+    tasks: toTasks(tasks),
+    claims: new Map(
+      claims.map(({ digest, kind, task_id }) => [digest, { kind: kind as Claim['kind'], taskId: fromKept(task_id) }]),
+    ),
+    livingNodes: new Set(living.map(({ node }) => fromKept(node))),
   }
 }
 
-async function readClaims(
-  db: Database,
-  dialect: SqlDialect,
-  digests: ReadonlySet<string>,
-): Promise<Map<string, HeldClaim>> {
-  if (digests.size === 0) return new Map()
-  const rows = await db
+function queryClaims(db: Database, dialect: SqlDialect, digests: ReadonlySet<string>): RowsQuery<ClaimRow> {
+  return db
     .selectFrom('claims')
     .selectAll()
     .where('digest', 'in', sql<string>`${dialect.setOf([...digests])}`)
-    .execute()
-  return new Map(
-    rows.map(({ digest, kind, task_id }) => [digest, { kind: kind as Claim['kind'], taskId: fromKept(task_id) }]),
-  )
 }
 
-async function readLivingNodes(
+function queryLivingNodes(
   db: Database,
   dialect: SqlDialect,
   nodes: ReadonlySet<string>,
-): Promise<ReadonlySet<string>> {
-  if (nodes.size === 0) return nodes
-  const rows = await db
+): RowsQuery<Pick<NodeRow, 'node'>> {
+  return db
     .selectFrom('nodes')
     .select('node')
     .where('is_dead', '=', 0)
     .where('node', 'in', sql<string>`${dialect.setOf([...nodes].map(toKept))}`)
-    .execute()
-  return new Set(rows.map(({ node }) => fromKept(node)))
 }
 
-async function writeAll(db: Database, dialect: SqlDialect, state: GroupState, writes: GroupWrites): Promise<void> {
+async function writeAll(
+  db: Database,
+  dialect: SqlDialect,
+  {
+    state,
+    writes,
+    owners,
+  }: { readonly state: GroupState; readonly writes: GroupWrites; readonly owners: readonly string[] },
+): Promise<void> {
+  const hints = owners.map((owner) => ({ owner }))
   // First, for what is trimmed or freed is never what this group writes.
   await trim(db, dialect, writes.trims)
   await freeClaims(db, dialect, writes.freed)
-  await dialect.insertAll(db, [
+  const inserts = [
     { into: TASKS, rows: toTaskRows(state, writes) },
     { into: EVENTS, rows: [...toEventRows(state, writes), ...toLineRows(writes)] },
     { into: CLAIMS, rows: toClaimRows(writes) },
     { into: OUTBOX, rows: toOutboxRows(writes) },
     { into: ATTACHMENTS, rows: toAttachmentRows(writes) },
     ...countersOf(state.ledger, state.owners),
-  ])
+  ]
+  await dialect.insertAll(db, inserts, hints)
 }
 
 /** Drops the fresh events between two numbers, for each of the tasks. */

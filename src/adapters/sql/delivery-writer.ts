@@ -16,9 +16,10 @@ import {
 } from './commit-decision.ts'
 import { EVENTS, OUTBOX, toLineRows, toOutboxRows } from './group-rows.ts'
 import { fromKept, toKept } from './kept-text.ts'
-import { countersOf, readOwners } from './ledger.ts'
-import type { Database, SqlDialect } from './sql-dialect.ts'
-import { readTasks } from './task-states.ts'
+import { countersOf, queryOwners, toOwners } from './ledger.ts'
+import type { Database, RowsQuery, SqlDialect } from './sql-dialect.ts'
+import type { OutboxRow } from './tables.ts'
+import { queryTasks, toTasks } from './task-states.ts'
 import { withLedger } from './transaction.ts'
 
 export interface WrittenDeliveries {
@@ -56,24 +57,16 @@ export async function writeDeliveries(
   entries: readonly OutboxEntry[],
 ): Promise<WrittenDeliveries> {
   return withLedger(db, dialect, async (trx, ledger) => {
-    const tasks = await readTasks(trx, dialect, new Set(entries.map(({ taskId }) => taskId)))
-    const state: State = {
-      ledger,
-      tasks,
-      owners: await readOwners(trx, dialect, new Set([...tasks.values()].map(({ owner }) => owner))),
-      deliveries: await readDeliveries(trx, dialect, [...tasks.keys()]),
-    }
+    const tasks = toTasks(await queryTasks(trx, dialect, new Set(entries.map(({ taskId }) => taskId))).execute())
+    const [owners, deliveries] = await dialect.readAll(trx, [
+      queryOwners(trx, dialect, new Set([...tasks.values()].map(({ owner }) => owner))),
+      queryDeliveries(trx, dialect, [...tasks.keys()]),
+    ])
+    const state: State = { ledger, tasks, owners: toOwners(owners), deliveries: toDeliveries(deliveries) }
     const writes: Writes = { lines: [], outbox: [], debtors: new Set() }
     const replies = entries.map((entry) => decide(state, writes, entry))
     if (writes.outbox.length > 0) await writeAll(trx, dialect, state, writes)
-    const owners = [...new Set(writes.lines.map(({ owner }) => owner))]
-    if (owners.length > 0) {
-      await dialect.notify(
-        trx,
-        owners.map((owner) => ({ owner })),
-      )
-    }
-    return { replies, owners }
+    return { replies, owners: ownersOf(writes) }
   })
 }
 
@@ -118,18 +111,29 @@ function keyOf(taskId: string, deliveryId: string): string {
   return `${toKept(taskId)}\n${toKept(deliveryId)}`
 }
 
-async function readDeliveries(
-  db: Database,
-  dialect: SqlDialect,
-  taskIds: readonly string[],
-): Promise<Map<string, DeliveryState>> {
-  const rows = await db
+type DeliveryRow = Pick<OutboxRow, (typeof DELIVERY_COLUMNS)[number]>
+
+const DELIVERY_COLUMNS = [
+  'task_id',
+  'delivery_id',
+  'version',
+  'node',
+  'open_state',
+  'lines',
+  'began',
+  'owner_position',
+  'position',
+] as const
+
+function queryDeliveries(db: Database, dialect: SqlDialect, taskIds: readonly string[]): RowsQuery<DeliveryRow> {
+  return db
     .selectFrom('outbox')
-    .select(['task_id', 'delivery_id', 'version', 'node', 'open_state'])
-    .select(['lines', 'began', 'owner_position', 'position'])
+    .select(DELIVERY_COLUMNS)
     .where('task_id', 'in', sql<string>`${dialect.setOf(taskIds.map(toKept))}`)
-    .execute()
-  const toState = (row: (typeof rows)[number]): DeliveryState => ({
+}
+
+function toDeliveries(rows: readonly DeliveryRow[]): Map<string, DeliveryState> {
+  const toState = (row: DeliveryRow): DeliveryState => ({
     version: row.version,
     node: row.node === null ? undefined : fromKept(row.node),
     isPending: row.open_state === 'pending',
@@ -141,14 +145,20 @@ async function readDeliveries(
   return new Map(rows.map((row) => [`${row.task_id}\n${row.delivery_id}`, toState(row)]))
 }
 
+function ownersOf({ lines }: Writes): readonly string[] {
+  return [...new Set(lines.map(({ owner }) => owner))]
+}
+
 async function writeAll(db: Database, dialect: SqlDialect, state: State, writes: Writes): Promise<void> {
   // The last version of each: one statement does not write a row twice.
   const outbox = new Map(writes.outbox.map((placed) => [keyOf(placed.entry.taskId, placed.entry.deliveryId), placed]))
-  await dialect.insertAll(db, [
+  const inserts = [
     { into: OUTBOX, rows: toOutboxRows({ ...writes, outbox: [...outbox.values()] }) },
     { into: EVENTS, rows: toLineRows(writes) },
     ...countersOf(state.ledger, state.owners),
-  ])
+  ]
+  const hints = ownersOf(writes).map((owner) => ({ owner }))
+  await dialect.insertAll(db, inserts, hints)
   await writeDebts(db, dialect, state, [...writes.debtors])
 }
 

@@ -3,7 +3,8 @@ import { sql } from 'kysely'
 import type { Counts, LedgerState, OwnerState } from './commit-decision.ts'
 import { fromKept, toKept } from './kept-text.ts'
 import type { BulkInsert, Insert, Row } from './bulk-insert.ts'
-import type { Database, SqlDialect } from './sql-dialect.ts'
+import type { Database, RowsQuery, SqlDialect } from './sql-dialect.ts'
+import type { OwnerRow } from './tables.ts'
 
 export async function readLedger(db: Database): Promise<LedgerState> {
   return toState(await db.selectFrom('ledger').selectAll().executeTakeFirstOrThrow())
@@ -75,11 +76,18 @@ export async function readOwners(
   dialect: SqlDialect,
   owners: Iterable<string>,
 ): Promise<Map<string, OwnerState>> {
-  const rows = await db
+  return toOwners(await queryOwners(db, dialect, owners).execute())
+}
+
+export function queryOwners(db: Database, dialect: SqlDialect, owners: Iterable<string>): RowsQuery<OwnerRow> {
+  return db
     .selectFrom('owners')
     .selectAll()
     .where('owner', 'in', sql<string>`${dialect.setOf([...owners].map(toKept))}`)
-    .execute()
+}
+
+/** By their names. */
+export function toOwners(rows: readonly OwnerRow[]): Map<string, OwnerState> {
   return new Map(rows.map((row) => [fromKept(row.owner), { position: row.position, counts: parseCounts(row.counts) }]))
 }
 

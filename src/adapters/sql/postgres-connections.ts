@@ -10,6 +10,10 @@ import type { PostgresClient, PostgresPool, PostgresQuery, PostgresResult } from
 
 export interface Connection {
   query(text: string, values?: readonly unknown[]): Promise<PostgresResult>
+  /** What a transaction begins with goes to the server with its first query, in the same trip where that has no values. */
+  beginLater(text: string): void
+  /** Ends a transaction; one that has not begun has nothing to end. */
+  end(text: 'commit' | 'rollback'): Promise<void>
   readonly client: PostgresClient
   /** Nothing can be asked of it any more. */
   isBroken(): boolean
@@ -46,24 +50,41 @@ export function createConnections(parts: {
       broken ??= error
       release()
     })
+    const ask = async (text: string, values: readonly unknown[]): Promise<PostgresResult> => {
+      if (broken !== undefined) throw broken
+      const query: PostgresQuery = {
+        text,
+        values: [...values],
+        types: NUMBERS_AS_NUMBERS,
+        query_timeout: parts.queryTimeoutMs,
+      }
+      try {
+        const answer = await client.query(query)
+        return 'rows' in answer ? answer : (answer.at(-1) ?? NO_ROWS)
+      } catch (error) {
+        if (!isAnswer(error)) broken ??= toLasting(error)
+        throw broken ?? error
+      }
+    }
+    let beginning: string | undefined
+
     return {
       client,
       isBroken: () => broken !== undefined,
       release,
       async query(text, values = []) {
-        if (broken !== undefined) throw broken
-        const query: PostgresQuery = {
-          text,
-          values: [...values],
-          types: NUMBERS_AS_NUMBERS,
-          query_timeout: parts.queryTimeoutMs,
-        }
-        try {
-          return await client.query(query)
-        } catch (error) {
-          if (!isAnswer(error)) broken ??= toLasting(error)
-          throw broken ?? error
-        }
+        const begin = beginning
+        beginning = undefined
+        if (begin === undefined) return ask(text, values)
+        if (values.length === 0) return ask(`${begin};\n${text}`, values)
+        await ask(begin, [])
+        return ask(text, values)
+      },
+      beginLater: (text) => void (beginning = text),
+      async end(text) {
+        const hasBegun = beginning === undefined
+        beginning = undefined
+        if (hasBegun) await ask(text, [])
       },
     }
   }
@@ -120,6 +141,7 @@ export function sqlStateOf(error: unknown): string | undefined {
   return typeof error.code === 'string' ? error.code : undefined
 }
 
+const NO_ROWS: PostgresResult = { rows: [], rowCount: 0 }
 const OIDS_OF_NUMBERS = new Set([20, 21, 23])
 
 /** The one place where the texts that a server sends become values. Our tables hold texts and whole numbers. */

@@ -14,7 +14,7 @@ import { postgresFaultOf } from './postgres-faults.ts'
 import { listenToServer } from './postgres-listener.ts'
 import { toNotification } from './postgres-notification.ts'
 import type { PostgresPool } from './postgres-pool.ts'
-import type { SqlDialect } from './sql-dialect.ts'
+import type { Database, RowsQuery, SqlDialect } from './sql-dialect.ts'
 
 /** Told to the server, it stops what takes too long, and the connection stays. Ours is the second look. */
 const CLIENT_TIMEOUT_EXTRA_MS = 250
@@ -61,15 +61,15 @@ export function postgresDialect(parts: PostgresParts): SqlDialect {
     },
     releaseConnection: async (face) => connectionOf(face).release(),
     async beginTransaction(face) {
-      await connectionOf(face).query(begin)
+      connectionOf(face).beginLater(begin)
     },
     async commitTransaction(face) {
-      await connectionOf(face).query('commit')
+      await connectionOf(face).end('commit')
     },
     async rollbackTransaction(face) {
       const connection = connectionOf(face)
       try {
-        await connection.query('rollback')
+        await connection.end('rollback')
       } catch {
         // The connection is given up, and the server rolls back. The caller gets the error that led here.
       }
@@ -115,15 +115,31 @@ export function postgresDialect(parts: PostgresParts): SqlDialect {
       const typed = Object.entries(columns).map(([column, type]) => sql`${sql.ref(column)} ${TYPES[type]}`)
       return sql`json_to_recordset(${JSON.stringify(rows)}::json) as r(${sql.join(typed)})`
     },
-    async insertAll(db, inserts) {
+    async readAll<Rows extends readonly unknown[]>(
+      db: Database,
+      queries: { readonly [Index in keyof Rows]: RowsQuery<Rows[Index]> },
+    ) {
+      const asked = (queries as readonly RowsQuery<unknown>[]).map(
+        (query) => sql`(select coalesce(json_agg(q), '[]'::json) from (${query}) as q)`,
+      )
+      const { rows } = await sql<{
+        readonly read: string
+      }>`select json_build_array(${sql.join(asked)}) as read`.execute(db)
+      return JSON.parse(rows[0]?.read ?? '[]') as { readonly [Index in keyof Rows]: readonly Rows[Index][] }
+    },
+    async insertAll(db, inserts, hints) {
       const given = inserts.filter(({ rows }) => rows.length > 0)
-      const texts = given.map(({ into }, index) => insertText(into, schema, index + 1))
-      const last = texts.pop()
-      if (last === undefined) return
-      const before = texts.map((text, index) => `w${index} as (${text})`)
-      const text = before.length === 0 ? last : `with ${before.join(', ')} ${last}`
+      const writes = given.map(({ into }, index) => insertText(into, schema, index + 1))
       const values = given.map(({ rows }) => JSON.stringify(rows))
-      await db.executeQuery(CompiledQuery.raw(text, values))
+      const told = `select pg_notify($${values.length + 1}, $${values.length + 2})`
+      // What a statement begins with is written whether the rest of it asks for it or not.
+      const last = hints.length > 0 ? told : writes.pop()
+      if (last === undefined) return
+      const before = writes.map((text, index) => `w${index} as (${text})`)
+      const text = before.length === 0 ? last : `with ${before.join(', ')} ${last}`
+      await db.executeQuery(
+        CompiledQuery.raw(text, hints.length > 0 ? [...values, channel, toNotification(self, hints)] : values),
+      )
     },
     async notify(db, hints) {
       await sql`select pg_notify(${channel}, ${toNotification(self, hints)})`.execute(db)

@@ -5,7 +5,8 @@ export interface PostgresPool {
 }
 
 export interface PostgresClient {
-  query(query: PostgresQuery): Promise<PostgresResult>
+  /** Of several statements in one text each has its result. */
+  query(query: PostgresQuery): Promise<PostgresResult | readonly PostgresResult[]>
   /** With an error the connection is given up. */
   release(error?: Error): void
   on(event: 'error', listener: (error: Error) => void): unknown

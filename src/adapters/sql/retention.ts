@@ -83,6 +83,6 @@ async function evict(
   for (const table of ['events', 'claims', 'outbox', 'attachments', 'tasks'] as const) {
     await db.deleteFrom(table).where('task_id', 'in', gone).execute()
   }
-  await dialect.insertAll(db, countersOf(ledger, owners))
+  await dialect.insertAll(db, countersOf(ledger, owners), [])
   return leaving.length
 }

@@ -1,11 +1,16 @@
 /** What differs between the databases: the seam behind which the same schema and the same queries serve both. */
-import type { Dialect, Kysely, RawBuilder } from 'kysely'
+import type { Dialect, Kysely, OperationNodeSource, RawBuilder } from 'kysely'
 import type { StoreHint } from '../../ports/cluster-store.ts'
 import type { ColumnType, Insert, Row } from './bulk-insert.ts'
 import type { FaultOf } from './fault.ts'
 import type { Tables } from './tables.ts'
 
 export type Database = Kysely<Tables>
+
+/** A query whose rows hold texts and whole numbers. */
+export interface RowsQuery<Row> extends OperationNodeSource {
+  execute(): Promise<Row[]>
+}
 
 export interface SqlDialect {
   readonly kysely: Dialect
@@ -32,9 +37,17 @@ export interface SqlDialect {
   setOf(texts: readonly string[]): RawBuilder<unknown>
   /** The rows as a source `r` in `from`. */
   rowsOf(columns: Readonly<Record<string, ColumnType>>, rows: readonly Row[]): RawBuilder<unknown>
-  /** Writes rows of different tables: in one trip, where the database is a trip away. No table is named twice. */
-  insertAll(db: Database, inserts: readonly Insert[]): Promise<void>
-  /** Tells other processes, once the transaction is committed. */
+  /** Reads what each of the queries gives: in one trip, where the database is a trip away. */
+  readAll<Rows extends readonly unknown[]>(
+    db: Database,
+    queries: { readonly [Index in keyof Rows]: RowsQuery<Rows[Index]> },
+  ): Promise<{ readonly [Index in keyof Rows]: readonly Rows[Index][] }>
+  /**
+   * Writes rows of different tables and tells other processes, once the transaction is committed: in one trip, too. No table
+   * is named twice.
+   */
+  insertAll(db: Database, inserts: readonly Insert[], hints: readonly StoreHint[]): Promise<void>
+  /** Tells other processes. */
   notify(db: Database, hints: readonly StoreHint[]): Promise<void>
   /** Calls back with what other processes tell, until the undo is called. */
   listen(onHint: (hint: StoreHint) => void): () => void

@@ -12,7 +12,7 @@ import {
   type Driver,
 } from 'kysely'
 import { headOf, tailOf, type BulkInsert, type Insert } from './bulk-insert.ts'
-import type { Database, SqlDialect } from './sql-dialect.ts'
+import type { Database, RowsQuery, SqlDialect } from './sql-dialect.ts'
 import type { SqliteDatabase, SqliteDurability, SqliteStatement } from './sqlite-database.ts'
 import { sqliteFaultOf } from './sqlite-faults.ts'
 import { shareTurns } from './turns.ts'
@@ -93,6 +93,14 @@ export function sqliteDialect(parts: {
     rowsOf(columns, rows) {
       const read = Object.keys(columns).map((column) => sql`value ->> ${sql.lit(column)} as ${sql.ref(column)}`)
       return sql`(select ${sql.join(read)} from json_each(${JSON.stringify(rows)})) as r`
+    },
+    async readAll<Rows extends readonly unknown[]>(
+      _db: Database,
+      queries: { readonly [Index in keyof Rows]: RowsQuery<Rows[Index]> },
+    ) {
+      const read: unknown[][] = []
+      for (const query of queries as readonly RowsQuery<unknown>[]) read.push(await query.execute())
+      return read as unknown as { readonly [Index in keyof Rows]: readonly Rows[Index][] }
     },
     async insertAll(db, inserts) {
       for (const insert of inserts) await insertInChunks(db, insert)

@@ -3,20 +3,38 @@ import { sql } from 'kysely'
 import type { TaskStatus } from '../../../machines/vocabulary.ts'
 import type { TaskState } from './commit-decision.ts'
 import { fromKept, toKept } from './kept-text.ts'
-import type { Database, SqlDialect } from './sql-dialect.ts'
+import type { Database, RowsQuery, SqlDialect } from './sql-dialect.ts'
+import type { TaskRow } from './tables.ts'
 
-export async function readTasks(
-  db: Database,
-  dialect: SqlDialect,
-  taskIds: ReadonlySet<string>,
-): Promise<Map<string, TaskState>> {
-  const rows = await db
+type StateRow = Pick<TaskRow, (typeof STATE_COLUMNS)[number]>
+
+const STATE_COLUMNS = [
+  'task_id',
+  'place',
+  'owner',
+  'status',
+  'version',
+  'epoch',
+  'commit_id',
+  'owner_position',
+  'position',
+  'trimmed_to',
+  'has_claims',
+  'result_bytes',
+  'owed',
+  'ended_at',
+] as const
+
+export function queryTasks(db: Database, dialect: SqlDialect, taskIds: ReadonlySet<string>): RowsQuery<StateRow> {
+  return db
     .selectFrom('tasks')
-    .select(['task_id', 'place', 'owner', 'status', 'version', 'epoch', 'commit_id', 'owner_position', 'position'])
-    .select(['trimmed_to', 'has_claims', 'result_bytes', 'owed', 'ended_at'])
+    .select(STATE_COLUMNS)
     .where('task_id', 'in', sql<string>`${dialect.setOf([...taskIds].map(toKept))}`)
-    .execute()
-  const toState = (row: (typeof rows)[number]): TaskState => ({
+}
+
+/** By their ids. */
+export function toTasks(rows: readonly StateRow[]): Map<string, TaskState> {
+  const toState = (row: StateRow): TaskState => ({
     place: row.place,
     owner: fromKept(row.owner),
     status: row.status as TaskStatus,
