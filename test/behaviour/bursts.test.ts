@@ -99,6 +99,27 @@ test('an end that waits for its turn stands, whatever cancel or deadline comes b
   expect(calls.map(({ value }) => value)).toEqual(indexes.map((value) => ({ kind: 'inline', value, persisted: false })))
 })
 
+test.each([
+  [PER_TURN, PER_TURN],
+  [PER_TURN + 1, 0],
+])(
+  'of %d tasks that are cancelled together, %d have their signal in that turn, and none starts anything',
+  async (count, sent) => {
+    const { ann, settle } = setup()
+    const work = controllableTool<number>('work', { honoursSignal: true })
+    const calls = indexes.slice(0, count).map((index) => watch(ann.run(work.tool, index)))
+    await settle()
+    const signals = work.calls.map(({ ctx }) => ctx.signal)
+    const cancel = watch(ann.cancelAll())
+    expect(signals.filter(({ aborted }) => aborted)).toHaveLength(sent)
+    await expect(work.call(0).ctx.spawn(() => 1)).rejects.toMatchObject({ code: 'parent_stopping' })
+    await settle()
+    expect(signals.every(({ aborted }) => aborted)).toBe(true)
+    expect(cancel.value?.count).toBe(count)
+    expect(calls.every(({ error }) => isTaskError(error, 'task_cancelled'))).toBe(true)
+  },
+)
+
 test.each(['cancelSignal', 'signal'] as const)(
   'calls that share a %s have it in their order, 1,000 a turn, and those that end meanwhile keep their ends',
   async (option) => {

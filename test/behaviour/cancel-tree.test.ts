@@ -1,5 +1,5 @@
 import { isTaskError, type CancelReport, type TaskHandle } from 'outlive'
-import { controllableTool } from 'outlive/testing'
+import { controllableTool, passTurns } from 'outlive/testing'
 import { expect, test } from 'vitest'
 import { breachesOf, createBranches, KEEP_ALL, typesOf, wholeLog } from '../support/branches.ts'
 import { setup, watch } from '../support/setup.ts'
@@ -246,7 +246,8 @@ test('a task that ends before its slice of a large cancel keeps its outcome', as
   expect(work.calls).toHaveLength(1_500)
 
   const cancelled = watch(root.cancel())
-  // The first slice is out; the rest comes in a turn of its own.
+  // Each slice has a turn of its own, and the first of them is out.
+  await passTurns(1)
   expect(clock.pendingTurns()).toBeGreaterThan(0)
   const waiting = work.calls.filter(({ ctx }) => !ctx.signal.aborted)
   expect(waiting.length).toBe(500)

@@ -2,8 +2,9 @@
  * Stopping trees of tasks.
  *
  * accepted: every task in the trees is marked in one go; from now on nothing starts below them.
- * signalling: the charts are told and the signals fire, deepest first, in slices of `SLICE` tasks a turn. A task that
- * ends before its slice keeps its outcome.
+ * signalling: the charts are told and the signals fire, deepest first, in slices of `SLICE` tasks a turn. One slice is signalled
+ * at once; more than that from the next turn on, as marking them has taken its time. A task that ends before its slice keeps
+ * its outcome.
  * settling: a task becomes final once its own code has ended and its children are final. One that failed and is tried
  * again goes on to its next attempt instead; a stop that came meanwhile takes it there.
  * grace over: what has not settled is let go, deepest first.
@@ -133,7 +134,7 @@ export function createStopping(parts: {
     settle(task)
   }
 
-  /** Works through tasks from the first to the last, a slice a turn. The first slice is done at once. */
+  /** Works through tasks from the first to the last, a slice a turn. What is only one slice is done at once. */
   const inSlices = (tasks: readonly LiveTask[], work: (task: LiveTask) => void, done: () => void): void => {
     let index = 0
     const turn = (): void => {
@@ -145,7 +146,8 @@ export function createStopping(parts: {
       if (index < tasks.length) clock.soon(turn)
       else done()
     }
-    turn()
+    if (tasks.length > SLICE) clock.soon(turn)
+    else turn()
   }
 
   const expireGrace = (due: { readonly trees: StopOfTrees; readonly members: readonly LiveTask[] }): void => {
