@@ -98,7 +98,12 @@ export function createDeliveries(parts: {
     parts.onStoreError()
     sayError(error, entry, 'what became of a delivery could not be kept; trying again')
   }
-  const keeper = createEntryKeeper({ ...parts, onError: reportStore })
+  const keeper = createEntryKeeper({
+    store,
+    deadlines: parts.deadlines,
+    random01: parts.random01,
+    onError: reportStore,
+  })
 
   /** `before`: what the store had of it. */
   const publish = (

@@ -106,6 +106,7 @@ export interface RuntimeParts {
 }
 
 export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
+  // Each part is given what it needs by name: a copy of all there is, with more added, is a shape of its own for V8, of 12 KB.
   const { store, clock, deadlines, createId, random01, logger, settings, hub, counters, ambient, news, reportError } =
     parts
   const {
