@@ -179,7 +179,7 @@ export interface PruneReply {
   readonly evicted: number
   /**
    * The moment at which the oldest of the tasks that may be dropped becomes too old; absent when there is none. It is in the
-   * past when `maxEvicted` ended the work before it was done.
+   * past when there was more to do than was done in one go.
    */
   readonly nextAt?: number
 }

@@ -1,6 +1,6 @@
 /** What tasks hold in the store of one process. */
 import type { Claim, Commit, CommitReply } from '../../ports/task-store.ts'
-import type { Row } from './kept-rows.ts'
+import type { Kept, Row } from './kept-rows.ts'
 
 export interface KeptClaims {
   /** The answer to a change one of whose claims another task holds. */
@@ -9,7 +9,7 @@ export interface KeptClaims {
   /** The task of a row has ended. */
   free(row: Row): void
   /** The task of a row is dropped. */
-  drop(row: Row): void
+  drop(row: Kept): void
   /** The id of the task. */
   holderOf(claim: Claim): string | undefined
 }

@@ -6,27 +6,64 @@ import type { StoredRecord } from '../../ports/task-record.ts'
 import type { Claim, FeedEntry, FeedPage, ListQuery } from '../../ports/task-store.ts'
 import { createOrderedLog, type OrderedLog } from './ordered-log.ts'
 
+/** What is kept of a task, in either form. */
+export interface Kept {
+  readonly record: StoredRecord
+  readonly deliveries: readonly KeptDelivery[]
+  readonly place: number
+  readonly ownerPlace: number
+  /** The place among the tasks that have ended; 0 while it lives. */
+  readonly endPlace: number
+  /** What the row holds. */
+  readonly claims: readonly Claim[]
+}
+
 /** Rows are linked to their events: a host may hold a hundred thousand, and a link costs less than an array. */
-export interface Row {
+export interface Row extends Kept {
   record: StoredRecord
   firstEvent: KeptEvent | undefined
   lastEvent: KeptEvent | undefined
   deliveries: readonly KeptDelivery[]
-  readonly place: number
-  readonly ownerPlace: number
   /** Where the first event of the last commit was put. */
   ownerPosition: number
   position: number
-  /** The place among the tasks that have ended; 0 while it lives. */
   endPlace: number
-  /** What the row holds. */
   claims: readonly Claim[]
 }
 
-interface Placed {
-  readonly row: Row
+/** A row that has ended long ago, in less room. It stands at all places of its row and of its events. */
+export interface Packed extends Kept, Facts {
+  /** Those of its events. */
+  places(): readonly Places[]
+  /** The row as it was, at none of its places. */
+  unpack(): Row
+}
+
+export type KeptTask = Row | Packed
+
+export function factsOf(task: KeptTask): Facts {
+  return isPacked(task) ? task : task.record
+}
+
+export function placesOf(task: KeptTask): Iterable<Places> {
+  return isPacked(task) ? task.places() : eventsOf(task)
+}
+
+export function isPacked(kept: object): kept is Packed {
+  return 'unpack' in kept
+}
+
+/** What is told of a packed row without making its record. */
+type Facts = Pick<StoredRecord, 'taskId' | 'owner' | 'status' | 'endedAt' | 'resultBytes'>
+
+/** Where an event stands in the feed of its owner, and in the one over all. */
+export interface Places {
   readonly ownerPosition: number
   readonly position: number
+}
+
+interface Placed extends Places {
+  readonly row: Row
 }
 
 /** An event at its places, in one object. The record is read through the row, so that old versions of it are not kept. */
@@ -49,10 +86,10 @@ export interface KeptDelivery {
   readonly lines: KeptLine[]
 }
 
-type KeptInFeed = KeptEvent | KeptLine
+type KeptInFeed = KeptEvent | KeptLine | Packed
 
 export interface Owner {
-  readonly rows: OrderedLog<Row>
+  readonly rows: OrderedLog<KeptTask>
   readonly feed: OrderedLog<KeptInFeed>
   readonly counts: Partial<Record<TaskStatus, number>>
 }
@@ -67,7 +104,8 @@ export function mayBeDropped({ record, deliveries }: Row): boolean {
 }
 
 /** What is kept of a task, oldest first. */
-export function* eventsOf(row: Row): Generator<KeptEvent> {
+export function* eventsOf(task: KeptTask): Generator<KeptEvent> {
+  const row = isPacked(task) ? task.unpack() : task
   for (let kept = row.firstEvent; kept !== undefined; kept = kept.next) yield kept
 }
 
@@ -84,18 +122,23 @@ export function toEventEntry({
   return { event: { seq, type, at, epoch, data }, record: row.record, ownerPosition, position }
 }
 
-function toEntry(kept: KeptInFeed): FeedEntry {
+function toEntry(kept: Exclude<KeptInFeed, Packed>): FeedEntry {
   if (!('line' in kept)) return toEventEntry(kept)
   const { row, ownerPosition, position, delivery, line } = kept
   return { event: toDeliveryEvent(delivery.entry, line), record: row.record, ownerPosition, position }
 }
 
-export function readPage(feed: Owner['feed'] | undefined, after: number, limit: number): FeedPage {
+/** `by`: which of its places an event has in this feed. */
+export function readPage(
+  feed: Owner['feed'] | undefined,
+  { after, limit, by }: { readonly after: number; readonly limit: number; readonly by: 'ownerPosition' | 'position' },
+): FeedPage {
   const entries: FeedEntry[] = []
   let upTo = after
   for (const { place, item } of feed?.after(after) ?? []) {
     if (entries.length === limit) return { entries, upTo, isLast: false }
-    entries.push(toEntry(item))
+    if (!isPacked(item)) entries.push(toEntry(item))
+    else for (const kept of eventsOf(item)) if (kept[by] === place) entries.push(toEventEntry(kept))
     upTo = place
   }
   return { entries, upTo: feed?.lastPlace() ?? 0, isLast: true }

@@ -15,17 +15,23 @@ import { createKeptClaims } from './kept-claims.ts'
 import {
   createOwner,
   eventsOf,
+  factsOf,
+  isPacked,
   matches,
+  placesOf,
   readPage,
   toEventEntry,
   type KeptDelivery,
   type KeptEvent,
   type KeptLine,
   type Owner,
+  type KeptTask,
+  type Places,
   type Row,
 } from './kept-rows.ts'
 import { createMemoryCluster } from './memory-cluster.ts'
 import { createOpenDeliveries } from './open-deliveries.ts'
+import { createPacking } from './packing.ts'
 
 const NONE: readonly never[] = Object.freeze([])
 
@@ -38,7 +44,7 @@ export function memoryStore(options: { readonly shared?: boolean } = {}): TaskSt
   const attachments = new Map<string, readonly Attachment[]>()
   const openDeliveries = createOpenDeliveries()
   const ended = createEndedTasks()
-  const rows = new Map<string, Row>()
+  const rows = new Map<string, KeptTask>()
   const owners = new Map<string, Owner>()
   const all: Owner = createOwner()
   const claims = createKeptClaims()
@@ -50,6 +56,8 @@ export function memoryStore(options: { readonly shared?: boolean } = {}): TaskSt
     owners.set(owner, made)
     return made
   }
+
+  const packing = createPacking({ rows, all, requireOwner, ended })
 
   const count = (owner: Owner, status: TaskStatus, by: 1 | -1): void => {
     owner.counts[status] = (owner.counts[status] ?? 0) + by
@@ -83,9 +91,9 @@ export function memoryStore(options: { readonly shared?: boolean } = {}): TaskSt
     }
   }
 
-  const drop = (owner: Owner, kept: KeptEvent | KeptLine): void => {
-    owner.feed.drop(kept.ownerPosition)
-    all.feed.drop(kept.position)
+  const drop = (owner: Owner, { ownerPosition, position }: Places): void => {
+    owner.feed.drop(ownerPosition)
+    all.feed.drop(position)
   }
 
   /** Keeps a delivery in this version, with the new lines of its log in the feeds. */
@@ -125,26 +133,29 @@ export function memoryStore(options: { readonly shared?: boolean } = {}): TaskSt
     if (kept === undefined) row.lastEvent = before
   }
 
-  const evict = (row: Row): void => {
-    const owner = requireOwner(row.record.owner)
-    ended.leave(row)
-    for (let kept = row.firstEvent; kept !== undefined; kept = kept.next) drop(owner, kept)
+  const evict = (task: KeptTask): void => {
+    const { taskId, owner: name, status } = factsOf(task)
+    const owner = requireOwner(name)
+    ended.leave(task)
+    for (const places of placesOf(task)) drop(owner, places)
     // A row that has lived for long lies among the old things, and a young collection keeps whatever those point to.
-    row.firstEvent = row.lastEvent = undefined
-    for (const { entry, lines } of row.deliveries) {
+    if (!isPacked(task)) task.firstEvent = task.lastEvent = undefined
+    for (const { entry, lines } of task.deliveries) {
       for (const kept of lines) drop(owner, kept)
       openDeliveries.drop(entry.deliveryId)
     }
-    owner.rows.drop(row.ownerPlace)
-    all.rows.drop(row.place)
-    count(owner, row.record.status, -1)
-    rows.delete(row.record.taskId)
-    claims.drop(row)
-    attachments.delete(row.record.taskId)
+    owner.rows.drop(task.ownerPlace)
+    all.rows.drop(task.place)
+    count(owner, status, -1)
+    rows.delete(taskId)
+    claims.drop(task)
+    attachments.delete(taskId)
   }
 
   const hasLiveTasks = (node: string): boolean => {
-    for (const { record } of rows.values()) if (record.node === node && !isFinalStatus(record.status)) return true
+    for (const row of rows.values()) {
+      if (!isPacked(row) && row.record.node === node && !isFinalStatus(row.record.status)) return true
+    }
     return false
   }
 
@@ -156,7 +167,7 @@ export function memoryStore(options: { readonly shared?: boolean } = {}): TaskSt
 
   const commit = (change: Commit): CommitReply => {
     const { record, expect } = change
-    const known = rows.get(record.taskId)
+    const known = packing.rowFor(record)
     // Nothing that comes here has left the process: a commit that is repeated brings the very record it brought before.
     if (known?.record === record) return committedAt(known)
     if ((known?.record.version ?? 0) !== expect.version || (known?.record.epoch ?? expect.epoch) > expect.epoch) {
@@ -211,7 +222,7 @@ export function memoryStore(options: { readonly shared?: boolean } = {}): TaskSt
   }
 
   const putDelivery = (entry: OutboxEntry): DeliveryReply => {
-    const row = rows.get(entry.taskId)
+    const row = packing.rowOf(entry.taskId)
     const known = row?.deliveries.find((delivery) => delivery.entry.deliveryId === entry.deliveryId)
     if (known?.entry.version === entry.version && known.entry.node === entry.node) return putAt(known)
     if (row === undefined || (known?.entry.version ?? 0) !== entry.version - 1) return { kind: 'stale' }
@@ -251,7 +262,9 @@ export function memoryStore(options: { readonly shared?: boolean } = {}): TaskSt
       return entries
     },
     readFeed({ owner, after, limit }) {
-      return readPage(owner === undefined ? all.feed : owners.get(owner)?.feed, after, limit)
+      return owner === undefined
+        ? readPage(all.feed, { after, limit, by: 'position' })
+        : readPage(owners.get(owner)?.feed, { after, limit, by: 'ownerPosition' })
     },
     lastPosition: (owner) => (owner === undefined ? all : owners.get(owner))?.feed.lastPlace() ?? 0,
     claimedBy: (claim) => claims.holderOf(claim),
@@ -262,9 +275,12 @@ export function memoryStore(options: { readonly shared?: boolean } = {}): TaskSt
     prune({ now, maxEvicted, ...policy }) {
       let evicted = 0
       for (let oldest = ended.oldest(); oldest !== undefined; oldest = ended.oldest()) {
-        const oldestEndedAt = oldest.record.endedAt ?? 0
+        const oldestEndedAt = factsOf(oldest).endedAt ?? 0
         const mustGo = mustEvictOldest(policy, { count: ended.count(), bytes: ended.bytes(), oldestEndedAt, now })
-        if (!mustGo) return { evicted, nextAt: oldestEndedAt + policy.finishedMs }
+        if (!mustGo) {
+          const areAllPacked = packing.packOld(maxEvicted)
+          return { evicted, nextAt: areAllPacked ? oldestEndedAt + policy.finishedMs : now }
+        }
         if (evicted === maxEvicted) return { evicted, nextAt: now }
         evict(oldest)
         evicted += 1

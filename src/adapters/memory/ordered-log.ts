@@ -11,6 +11,10 @@ export interface OrderedLog<Item> {
   drop(place: number): boolean
   /** Puts an item at a place that was given before and dropped. */
   restore(place: number, item: Item): void
+  /** What is kept at a place. */
+  at(place: number): Item | undefined
+  /** Puts an item in the place of another one that is kept. */
+  replace(place: number, item: Item): void
   oldest(): Item | undefined
   /** What is kept after a place, oldest first. */
   after(place: number): IterableIterator<{ readonly place: number; readonly item: Item }>
@@ -89,6 +93,11 @@ export function createOrderedLog<Item>(): OrderedLog<Item> {
       chunk.items[place - number * CHUNK] = item
       chunk.count += 1
       size += 1
+    },
+    at: (place) => chunks.get(numberOf(place))?.items[place % CHUNK],
+    replace(place, item) {
+      const items = chunks.get(numberOf(place))?.items
+      if (items?.[place % CHUNK] !== undefined) items[place % CHUNK] = item
     },
     oldest() {
       while (seekFrom <= lastPlace) {
