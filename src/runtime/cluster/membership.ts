@@ -95,17 +95,45 @@ function createSoleMembership({ store, clock, logger, live, recover, overdue }: 
 }
 
 function createNodeMembership(parts: MembershipParts, cluster: ClusterStore): Membership {
-  const { live } = parts
+  const { store, clock, deadlines, createId, logger, counters, leaseMs, live, recover, overdue, carryOut } = parts
   const node = createClusterNode({
-    ...parts,
     cluster,
+    clock,
+    deadlines,
+    createId,
+    logger,
+    counters,
+    leaseMs,
     onFence: () => {
       if (parts.letGo().fence()) sweeper.noteLetGo()
     },
     onLost: () => parts.letGo().lose(),
   })
-  const sweeper = createSweeper({ ...parts, cluster, node })
-  const orders = createOrders({ ...parts, cluster, nodeId: node.id, findLive: (taskId) => live.get(taskId) })
+  const sweeper = createSweeper({
+    store,
+    cluster,
+    node,
+    clock,
+    deadlines,
+    logger,
+    counters,
+    leaseMs,
+    live,
+    recover,
+    overdue,
+  })
+  const orders = createOrders({
+    store,
+    cluster,
+    clock,
+    deadlines,
+    createId,
+    logger,
+    counters,
+    nodeId: node.id,
+    findLive: (taskId) => live.get(taskId),
+    carryOut,
+  })
   return {
     nodeId: node.id,
     join: node.join,
