@@ -270,3 +270,20 @@ test('a task outlives the request that started it', async () => {
   await settle()
   expect(result.value).toBe('kept')
 })
+
+test.each([
+  { inlineMs: 60_000, answers: ['once', 'once'] },
+  { inlineMs: 0, answers: ['a ticket', 'a ticket'] },
+])('code that calls for what runs already gets the answer of that one: inline for $inlineMs ms', async (given) => {
+  const { ann, settle } = setup()
+  const work = controllableTool<undefined, string>('work')
+  const parent = await ann.spawn(async (_: undefined, ctx) => {
+    const call = { dedupeKey: 'same', inlineMs: given.inlineMs }
+    const outcomes = await Promise.all([ctx.run(work.tool, undefined, call), ctx.run(work.tool, undefined, call)])
+    return outcomes.map((outcome) => (outcome.kind === 'inline' ? outcome.value : 'a ticket'))
+  })
+  await settle()
+  work.call(0).resolve('once')
+  expect(await parent.result()).toEqual(given.answers)
+  expect(work.calls).toHaveLength(1)
+})

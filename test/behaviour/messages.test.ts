@@ -1,7 +1,8 @@
 import { approval, isTaskEvent, type Recipient, type Session, type TaskMessage } from 'outlive'
-import { controllableTool, verifyLog } from 'outlive/testing'
+import { controllableTool, passTurns, verifyLog } from 'outlive/testing'
 import { describe, expect, test } from 'vitest'
 import { setupBreakable } from '../support/breakable-store.ts'
+import { setupHeld } from '../support/held-store.ts'
 import { outcomeOf } from '../support/isolation-matrix.ts'
 import { collect, setup, watch } from '../support/setup.ts'
 
@@ -378,21 +379,68 @@ describe('inside a tree', () => {
       await expect(ctxOf('one').send(to, 'x'), JSON.stringify(to)).rejects.toMatchObject({ code: 'task_not_found' })
     }
     await expect(ctxOf('root').send({ sibling: 'stranger' }, 'x')).rejects.toMatchObject({ code: 'task_not_found' })
-    for (const to of [undefined, null, 5, {}, { sibling: 5 }, { sister: 'two' }]) {
-      await expect(ctxOf('one').send(to as never, 'x')).rejects.toThrow(TypeError)
+    const recipients = 'to must be parent, owner, the name of a child or { sibling }'
+    for (const [to, told] of [
+      [undefined, `${recipients}, got undefined`],
+      [null, `${recipients}, got null`],
+      [5, `${recipients}, got 5`],
+      [{}, 'to.sibling must be a name, got undefined'],
+      [{ sibling: 5 }, 'to.sibling must be a name, got 5'],
+      [{ sister: 'two' }, 'to has no option "sister"'],
+    ] as const) {
+      await expect(ctxOf('one').send(to as never, 'x')).rejects.toMatchObject({
+        name: 'TypeError',
+        message: expect.stringContaining(told) as string,
+      })
     }
   })
 
   test('those that have ended are told apart from those that never were', async () => {
-    const { settle, ctxOf, end } = await setupTree()
+    const { settle, one, ctxOf, end } = await setupTree()
     const { ctx } = { ctx: ctxOf('one') }
     end('one')
     await settle()
-    await expect(ctx.send('parent', 'from the dead')).rejects.toMatchObject({ code: 'task_final' })
+    await expect(ctx.send('parent', 'from the dead')).rejects.toMatchObject({
+      code: 'task_final',
+      message: 'The task has ended.',
+      taskId: one,
+    })
     await expect(ctxOf('two').send({ sibling: 'one' }, 'x')).rejects.toMatchObject({ code: 'task_not_found' })
     end('root')
     await settle()
     await expect(ctxOf('two').send('parent', 'x')).rejects.toMatchObject({ code: 'task_final' })
+  })
+
+  test('a parent that is kept no more has ended', async () => {
+    const { ann, tasks, settle } = setup({ retention: { maxFinished: 1 } })
+    const work = controllableTool<string, string>('work')
+    const root = await ann.spawn(work.tool, 'root')
+    await work.call(0).ctx.spawn(work.tool, 'alone', { onParentEnd: 'detach' })
+    work.call(0).resolve('done')
+    await root.wait()
+    await (await ann.spawn(() => 'another')).wait()
+    await settle()
+    expect(await tasks.operator.get(root.taskId)).toBeUndefined()
+    await expect(work.call(1).ctx.send('parent', 'x')).rejects.toMatchObject({
+      code: 'task_final',
+      message: 'The parent has ended.',
+      taskId: root.taskId,
+    })
+    work.call(1).resolve('done')
+  })
+
+  test('a task whose end the store does not have yet writes to nobody any more', async () => {
+    const { ann, open, hold, release } = setupHeld()
+    await open()
+    const work = controllableTool('work')
+    await ann.spawn(work.tool)
+    const { ctx, resolve } = work.call(0)
+    hold()
+    resolve('done')
+    await passTurns(2)
+    await expect(ctx.send('owner', 'late')).rejects.toMatchObject({ code: 'task_final' })
+    await release()
+    expect((await ann.inbox.drain()).map(({ kind }) => kind)).toEqual(['end'])
   })
 
   test('the parent of a root is the owner, and any task reaches him', async () => {

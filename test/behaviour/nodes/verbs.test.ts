@@ -205,6 +205,20 @@ test('an order to a task whose process dies is answered by whoever takes the tas
   expect((await c.ann.get(taskId))?.status).toBe('cancelled')
 })
 
+test('a task that ends before an order to it is read answers as one that has ended', async () => {
+  const { start, advance } = setupNodes({ wakes: false })
+  const [a, b] = [await start(), await start()]
+  const work = controllableTool<undefined, string>('work')
+  const { taskId } = await a.ann.spawn(work.tool, undefined)
+  const cancelling = watch(b.ann.cancel(taskId))
+  const sending = watch(b.ann.send(taskId, 'too late'))
+  await advance(1)
+  work.call(0).resolve('done')
+  await advance(4 * RECONCILE_MS)
+  expect(cancelling.value).toEqual({ count: 0, tasks: [{ taskId, status: 'completed' }] })
+  expect(sending.error).toMatchObject({ code: 'task_final', taskId })
+})
+
 test('an order to a task that nobody runs any more says so in the end', async () => {
   const { start, settle, advance } = setupNodes()
   const work = controllableTool('work', { policy: { recovery: 'rerun' } })
