@@ -11,7 +11,7 @@ test('cancelAll stops every tree of the owner, deepest first, and nobody else', 
   const foreign = await bob.spawn(branches.tool, [1])
   await settle()
 
-  const report = await ann.cancelAll({ note: 'logout' })
+  const report = await ann.cancelAll({ reason: 'user', note: 'logout' })
 
   expect(report.count).toBe(10)
   const depths = report.tasks.map(({ taskId }) => branches.byId.get(taskId)?.ctx.depth ?? -1)

@@ -56,6 +56,18 @@ describe.each([
     expect(await soon(attached)).toMatchObject({ kind: 'background', ticket: { taskId } })
   })
 
+  test('an attach whose signal aborts rejects with its reason, and the task goes on', async () => {
+    const { a, b, soon, settle } = await setupPair()
+    const { taskId } = await a.ann.spawn(() => new Promise<never>(() => undefined))
+    const leaving = new AbortController()
+    const attached = b.ann.attach(taskId, { signal: leaving.signal })
+    attached.catch(() => undefined)
+    await settle()
+    leaving.abort(new Error('gone'))
+    await expect(soon(attached)).rejects.toThrow('gone')
+    expect((await b.ann.get(taskId))?.status).toBe('running')
+  })
+
   test('cancel stops it and everything below, and says how each ended', async () => {
     const { a, b, settle, soon } = await setupPair()
     const child = controllableTool('child', { honoursSignal: true })
