@@ -38,14 +38,14 @@ export function taskCases({ isQuick }: Effort): Case[] {
       name: 'calls, everyone',
       section: 'calls',
       file: 'calls.bench.js',
-      arguments: isQuick ? ['rounds=3', 'tasks=10000'] : ['rounds=4', 'tasks=20000'],
+      arguments: isQuick ? ['rounds=3', 'tasks=10000'] : ['rounds=3', 'tasks=20000'],
       processes: 1,
     },
     {
       name: 'background, everyone',
       section: 'calls',
       file: 'background.bench.js',
-      arguments: isQuick ? ['rounds=3', 'tasks=5000'] : ['rounds=7', 'tasks=5000'],
+      arguments: isQuick ? ['rounds=3', 'tasks=5000'] : ['rounds=5', 'tasks=5000'],
       processes: 1,
     },
     memory('heap of a live inline call', 'run', { goal: 2_500, gate: 3_000 }),
@@ -79,7 +79,7 @@ export function taskCases({ isQuick }: Effort): Case[] {
       file: 'live.bench.js',
       arguments: isQuick
         ? ['rounds=1', 'tasks=10000', 'levels=0,1000,10000,100000', 'weighed=20000']
-        : ['rounds=2', 'tasks=20000', 'weighed=50000'],
+        : ['rounds=2', 'tasks=10000', 'weighed=50000'],
       processes: 1,
     },
   ]
