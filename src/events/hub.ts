@@ -148,8 +148,11 @@ export function createHub(parts: {
     if (ofAll.listenerCount(EVERYBODY) > 0) ofAll.emit(EVERYBODY, viewFor('all'))
   }
 
+  /** Asked before a departure is put into words: mostly nobody waits. */
+  const isAwaited = (taskId: string): boolean => listening > 0 && departures.listenerCount(taskId) > 0
+
   const depart = (taskId: string, departure: Departure): void => {
-    if (departures.listenerCount(taskId) > 0) dispatch(() => void departures.emit(taskId, departure))
+    dispatch(() => void departures.emit(taskId, departure))
   }
 
   return {
@@ -162,15 +165,19 @@ export function createHub(parts: {
           for (const entry of entries) emit(entry, false)
         })
       }
-      if (record.endedAt !== undefined && !isStoredDeliveryEvent(first.event)) {
+      if (record.endedAt !== undefined && !isStoredDeliveryEvent(first.event) && isAwaited(record.taskId)) {
         depart(record.taskId, { kind: 'ended', record, isSaved: true })
       }
     },
     publishEphemeral: (entry) => dispatch(() => emit(entry, true)),
     isLive: parts.isLive,
     isWatched,
-    releaseEnd: (record) => depart(record.taskId, { kind: 'ended', record, isSaved: false }),
-    leave: (taskId, owner) => depart(taskId, { kind: 'left', taskId, owner }),
+    releaseEnd(record) {
+      if (isAwaited(record.taskId)) depart(record.taskId, { kind: 'ended', record, isSaved: false })
+    },
+    leave(taskId, owner) {
+      if (isAwaited(taskId)) depart(taskId, { kind: 'left', taskId, owner })
+    },
     pause: () => dispatch(() => void pauses.emit(EVERYBODY)),
     onTask: (taskId, listener) => add(byTask, taskId, listener),
     onOwner: (owner, listener) => add(byOwner, owner, listener),
