@@ -2,7 +2,8 @@
  * Puts commits together that come close to each other: for stores where each write costs a round trip, or a wait for the
  * disk.
  *
- * The commits of one turn of the loop make a group, and so do those that come while earlier groups are on their way.
+ * The commits of one turn of the loop make a group, and so do those that come while earlier groups are on their way. Where
+ * several may be, each has its share of what is unanswered: the store works on one while the answers to another cause commits.
  *
  * 1. Groups are written in the order in which their commits came, and a group holds them in that order.
  * 2. A group that could not be written fails for all who have a commit in it. Nothing is written twice from here.
@@ -15,6 +16,9 @@ export interface CommitGroupsOptions {
   /** How many groups are on their way at a time. @defaultValue 1 */
   readonly maxOnTheWay?: number
 }
+
+/** Fewer are not shared: each group costs a call. */
+const MIN_SHARED = 16
 
 interface Waiting<Change, Reply> {
   readonly change: Change
@@ -49,6 +53,7 @@ export function groupWrites<Change, Reply>(
 ): (change: Change) => Promise<Reply> {
   const waiting: Waiting<Change, Reply>[] = []
   let onTheWay = 0
+  let unanswered = 0
   let isPlanned = false
 
   const plan = (): void => {
@@ -62,8 +67,10 @@ export function groupWrites<Change, Reply>(
 
   const sendGroups = (): void => {
     while (waiting.length > 0 && onTheWay < maxOnTheWay) {
-      const group = waiting.splice(0, maxCommits)
+      const share = Math.ceil((waiting.length + unanswered) / maxOnTheWay)
+      const group = waiting.splice(0, Math.min(maxCommits, Math.max(MIN_SHARED, share)))
       onTheWay += 1
+      unanswered += group.length
       void send(group)
     }
   }
@@ -83,6 +90,7 @@ export function groupWrites<Change, Reply>(
       for (const { reject } of group) reject(error)
     } finally {
       onTheWay -= 1
+      unanswered -= group.length
       plan()
     }
   }

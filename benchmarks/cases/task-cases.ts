@@ -79,7 +79,7 @@ export function taskCases({ isQuick }: Effort): Case[] {
       file: 'live.bench.js',
       arguments: isQuick
         ? ['rounds=1', 'tasks=10000', 'levels=0,1000,10000,100000', 'weighed=20000']
-        : ['rounds=2', 'tasks=10000', 'weighed=50000'],
+        : ['rounds=1', 'tasks=10000', 'weighed=50000'],
       processes: 1,
     },
   ]

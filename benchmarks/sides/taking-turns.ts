@@ -4,7 +4,7 @@ import type { Row } from '../reporting.ts'
 import { factsOf, startSide, whyNotHere, type Side, type SideName } from './start-side.ts'
 
 /** A round takes about this long, and at least one batch. */
-const ROUND_MS = 300
+const ROUND_MS = 200
 
 export interface Contest {
   readonly sides: readonly Side[]

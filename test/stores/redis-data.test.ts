@@ -4,6 +4,7 @@ import { CLUSTER_CONTRACT, STORE_CONTRACT } from 'outlive/testing'
 import { redisStore, type RedisClientFactory, type RedisStore, type RedisStoreOptions } from 'outlive/redis'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { BASE_AT, commitOf, entryOf, nextOf, recordOf } from '../../src/testing/contract-case.ts'
+import { measureMemory } from '../support/redis-memory.ts'
 import { startRedis, type RedisServer } from '../support/redis-server.ts'
 import { begin, finish, settledAs } from '../support/redis-tasks.ts'
 
@@ -292,9 +293,7 @@ describe('what stays', () => {
     onTestFinished(() => store.close())
     const measure = async (): Promise<{ keys: number; bytes: number }> => {
       expect((await store.prune(PRUNE_ALL)).evicted).toBeGreaterThan(0)
-      await own.client.call('MEMORY', 'PURGE')
-      const info = await own.client.info('memory')
-      return { keys: await own.client.dbsize(), bytes: Number(/used_memory:(\d+)/.exec(info)?.[1]) }
+      return { keys: await own.client.dbsize(), bytes: await measureMemory(own.client) }
     }
     await liveAndEndMany(store, 1_000)
     const baseline = await measure()

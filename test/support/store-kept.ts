@@ -1,6 +1,7 @@
 /** How much there is in a Redis of our own, or in a file of SQLite. */
 import { Redis } from 'ioredis'
 import Database from 'libsql'
+import { measureMemory } from './redis-memory.ts'
 
 export interface Kept {
   /** Keys and what is in them, or rows. */
@@ -22,10 +23,7 @@ export async function measureRedis(port: number): Promise<Kept> {
         things += Number(await redis.call(size, key))
       }
     }
-    // What was freed is given back to the allocator a little later.
-    await redis.call('MEMORY', 'PURGE')
-    const [, used] = /used_memory:(\d+)/.exec(await redis.info('memory')) ?? []
-    return { things, bytes: Number(used) }
+    return { things, bytes: await measureMemory(redis) }
   } finally {
     redis.disconnect()
   }

@@ -72,6 +72,34 @@ test('a group has so many commits at most, and so many groups are on their way',
   await replies
 })
 
+test('each group has its share of what is unanswered', async () => {
+  const { groups, commit } = setup({ maxOnTheWay: 3 })
+  const sizes = (): number[] => groups.map(({ ids }) => ids.length)
+  const replies = Promise.all(count(90).map(commit))
+  await nextTurn()
+  expect(sizes()).toEqual([30, 30, 30])
+  const others = Promise.all(count(90).map(commit))
+  groups[0]?.answer()
+  await nextTurn()
+  await nextTurn()
+  expect(sizes(), '150 are unanswered').toEqual([30, 30, 30, 50])
+  for (const { answer } of groups) answer()
+  await nextTurn()
+  await nextTurn()
+  expect(sizes()).toEqual([30, 30, 30, 50, 16, 16, 8])
+  for (const { answer } of groups) answer()
+  await Promise.all([replies, others])
+})
+
+test('few are one group, whoever else may go', async () => {
+  const { groups, commit, ids } = setup({ maxOnTheWay: 3 })
+  const replies = Promise.all(count(16).map(commit))
+  await nextTurn()
+  expect(ids()).toHaveLength(1)
+  groups[0]?.answer()
+  await replies
+})
+
 test('a group that fails fails for its own commits, and the next goes on', async () => {
   const { groups, commit } = setup({ maxCommits: 2 })
   const replies = Promise.allSettled(count(3).map(commit))

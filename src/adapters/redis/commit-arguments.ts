@@ -1,4 +1,4 @@
-/** A commit as the arguments of the script that writes it, and what the script says to it. */
+/** A group of commits as the argument of the script that writes it, and what the script says to one of them. */
 import { isFinalStatus } from '../../../machines/vocabulary.ts'
 import { isFreshEventType } from '../../ports/task-event.ts'
 import type { StoredRecord } from '../../ports/task-record.ts'
@@ -19,16 +19,25 @@ function indexesOf(record: StoredRecord): string[] {
 }
 
 /** What lists are filtered by, beside the status and the node, which change. */
-function filterFieldsOf({ tool, rootId, parentId, name, conversation, correlation }: StoredRecord): string[] {
-  const fields: [string, string | undefined][] = [
-    ['tool', tool],
-    ['root', rootId],
-    ['parent', parentId],
-    ['name', name],
-    ['conversation', conversation],
-    ['run', correlation?.runId],
-  ]
-  return fields.flatMap(([field, value]) => (value === undefined ? [] : [field, toKeyPart(value)]))
+const FILTERS: readonly (readonly [field: string, of: (record: StoredRecord) => string | undefined])[] = [
+  ['tool', ({ tool }) => tool],
+  ['root', ({ rootId }) => rootId],
+  ['parent', ({ parentId }) => parentId],
+  ['name', ({ name }) => name],
+  ['conversation', ({ conversation }) => conversation],
+  ['run', ({ correlation }) => correlation?.runId],
+]
+
+/** Gives how many fields there are. */
+function appendFilters(parts: string[], record: StoredRecord): number {
+  let count = 0
+  for (const [field, of] of FILTERS) {
+    const value = of(record)
+    if (value === undefined) continue
+    parts.push(field, toKeyPart(value))
+    count += 1
+  }
+  return count
 }
 
 /** Where an ended task stands, for the day on which it is dropped: its record may have expired by then. */
@@ -44,28 +53,46 @@ export function nodePart(node: string | undefined): string {
   return node === undefined ? '' : toKeyPart(node)
 }
 
+/** Parts a part from the next one. Neither JSON nor key parts have control characters. */
+export const SEPARATOR = '\u001F'
+
 /**
- * As `commit-script.ts` reads them: the head, whose lines are what is short and looked at, the record, then what there is of
- * the end, events, deliveries, claims, attachments, filters and indexes. Each argument costs the client and the server
- * about as much as its bytes, so most commits have four or five.
+ * One text for the group, as `commit-script.ts` takes it apart: each argument costs the client about as much as its bytes, and
+ * the script less to cut from one.
  */
-export function appendCommitArguments(args: (string | number)[], change: Commit): void {
+export function toCommitsArgument(group: readonly Commit[]): string {
+  const parts: string[] = []
+  for (const change of group) appendCommit(parts, change)
+  parts.push('')
+  return parts.join(SEPARATOR)
+}
+
+/**
+ * The head, whose lines are what is short and looked at, the record, then what there is of the end, events, deliveries,
+ * claims, attachments, filters and indexes.
+ */
+function appendCommit(parts: string[], change: Commit): void {
   const { record, expect, events, outbox, claims, attachments } = change
   const isNew = expect.version === 0
   const isFinal = isFinalStatus(record.status)
-  const fields = isNew ? filterFieldsOf(record) : NONE
-  const indexes = isNew ? indexesOf(record) : NONE
-  const place = args.push('', JSON.stringify(record)) - 2
-  if (isFinal) args.push(tombstoneOf(record))
-  for (const { type, at, epoch, data } of events) args.push(JSON.stringify({ type, at, epoch, data }))
+  const place = parts.push('', JSON.stringify(record)) - 2
+  if (isFinal) parts.push(tombstoneOf(record))
+  for (const { type, at, epoch, data } of events) parts.push(JSON.stringify({ type, at, epoch, data }))
   for (const entry of outbox) {
-    args.push(toKeyPart(entry.deliveryId), entry.state, entry.log.length, nodePart(entry.node), JSON.stringify(entry))
+    parts.push(
+      toKeyPart(entry.deliveryId),
+      entry.state,
+      String(entry.log.length),
+      nodePart(entry.node),
+      JSON.stringify(entry),
+    )
   }
-  for (const claim of claims) args.push(claimField(claim))
-  for (const { kind, json } of attachments) args.push(kind, json)
-  for (const text of fields) args.push(text)
-  for (const text of indexes) args.push(text)
-  args[place] = [
+  for (const claim of claims) parts.push(claimField(claim))
+  for (const { kind, json } of attachments) parts.push(kind, json)
+  const fieldCount = isNew ? appendFilters(parts, record) : 0
+  const indexes = isNew ? indexesOf(record) : NONE
+  parts.push(...indexes)
+  parts[place] = [
     toKeyPart(record.taskId),
     toKeyPart(record.owner),
     toKeyPart(change.id),
@@ -83,19 +110,19 @@ export function appendCommitArguments(args: (string | number)[], change: Commit)
     outbox.length,
     claims.length,
     attachments.length,
-    fields.length / 2,
+    fieldCount,
     indexes.length,
-    args.length - place,
+    parts.length - place,
   ].join('\n')
 }
 
 /** The number of each event, and whether it is a fresh one. With its last event a commit of fresh events goes from the feeds. */
 function marksOf(events: Commit['events']): string {
-  const areAllFresh = events.every(({ type }) => isFreshEventType(type))
+  const last = events.every(({ type }) => isFreshEventType(type)) ? events.at(-1) : undefined
   let marks = ''
-  for (const [index, { seq, type }] of events.entries()) {
-    const isLast = areAllFresh && index === events.length - 1
-    marks += `${seq}${isLast ? 'last' : isFreshEventType(type) ? 'yes' : ''},`
+  for (const event of events) {
+    const fresh = event === last ? 'last' : isFreshEventType(event.type) ? 'yes' : ''
+    marks += `${event.seq}${fresh},`
   }
   return marks
 }

@@ -14,7 +14,7 @@ import { groupWrites } from '../../commit-groups.ts'
 import { isTaskError } from '../../errors.ts'
 import type { Commit, CommitReply, PruneReply, TaskStore } from '../../ports/task-store.ts'
 import type { ClusterStore } from '../../ports/cluster-store.ts'
-import { appendCommitArguments, nodePart, toCommitReply } from './commit-arguments.ts'
+import { nodePart, toCommitReply, toCommitsArgument } from './commit-arguments.ts'
 import { createConnection, type RedisCall } from './connection.ts'
 import { createHints } from './hints.ts'
 import { claimField, fromKeyPart, toKeyPart } from './keys.ts'
@@ -105,8 +105,8 @@ export function redisStore(options: string | RedisStoreOptions = {}): RedisStore
   const writeGroup = async (group: readonly Commit[], resets = 0): Promise<readonly (CommitReply | Error)[]> => {
     if (log.facts() === undefined || closing !== undefined) await open()
     const owners = [...new Set(group.map(({ record }) => record.owner))]
-    const args: (string | number)[] = [log.incarnation(), ttlMs, keys.hints, JSON.stringify({ owners }), group.length]
-    for (const change of group) appendCommitArguments(args, change)
+    const hint = JSON.stringify({ owners })
+    const args = [log.incarnation(), ttlMs, keys.hints, hint, group.length, toCommitsArgument(group)]
     const replies = (await runScript(connection.call, keys, COMMIT_SCRIPT, args)) as readonly unknown[]
     if (replies[0] === 'reset') {
       if (resets === MAX_RESETS) throw unavailable('The log in Redis is being replaced over and over.')

@@ -10,13 +10,14 @@
  * The events of a commit are one entry of each feed, at the place of the first of them: its task, the number of that event,
  * and how many there are. Each event says where that entry is. The lines of each delivery that begins are another entry.
  *
- * ARGV: base, incarnation, TTL of what has ended in ms, channel, hint, number of commits; then each commit as
- * `commit-arguments.ts` puts it there. Its head has a line for each of the first parameters of `apply`, and the number of
- * arguments the commit takes.
+ * ARGV: base, incarnation, TTL of what has ended in ms, channel, hint, number of commits, and their parts as
+ * `commit-arguments.ts` puts them together. The head of a commit has a line for each of the first parameters of `apply`, and
+ * the number of parts that the commit takes.
  *
  * Reply: `{'reset'}` when the log is another one by now, else for each commit `{'committed', owner position, position}`,
  * `{'stale'}`, `{'claimed', number of the claim, task}` or `{'failed', message}`.
  */
+import { SEPARATOR } from '../commit-arguments.ts'
 import { DELIVERY_FUNCTIONS } from './delivery-scripts.ts'
 import { createScript } from './script.ts'
 
@@ -36,7 +37,20 @@ local position = tonumber(counters[1] or 0)
 local place = tonumber(counters[2] or 0)
 local finishedBytes = tonumber(counters[3] or 0)
 local written, told = false, false
-local args, match, at, size = ARGV, string.match
+local match, at, size = string.match
+
+local args = {}
+do
+  local text, find, sub = ARGV[7], string.find, string.sub
+  local from, n = 1, 0
+  local till = find(text, '${SEPARATOR}', from, true)
+  while till do
+    n = n + 1
+    args[n] = sub(text, from, till - 1)
+    from = till + 1
+    till = find(text, '${SEPARATOR}', from, true)
+  end
+end
 
 -- What is written at the end: the score of each member of an index, or false where it has to go; changes of counts; tombstones.
 local indexes, counts, ended, ownerLast, alive = {}, {}, {}, {}, {}
@@ -85,8 +99,8 @@ local function takeClaims(id, first, last)
   local held = call('HGET', CLAIMS_OF, id)
   local list = held and cjson.decode(held) or {}
   for n = first, last do
-    call('HSET', CLAIMS, ARGV[n], id)
-    list[#list + 1] = ARGV[n]
+    call('HSET', CLAIMS, args[n], id)
+    list[#list + 1] = args[n]
   end
   call('HSET', CLAIMS_OF, id, cjson.encode(list))
 end
@@ -124,8 +138,8 @@ local function trim(id, owner, from, to)
 end
 
 local function apply(id, owner, commitId, expectVersion, expectEpoch, version, epoch, status, node, endedAt, bytes,
-  trimTo, marks, eventCount, outboxCount, claimCount, attachmentCount, fieldCount, indexCount, argumentCount)
-  size = argumentCount
+  trimTo, marks, eventCount, outboxCount, claimCount, attachmentCount, fieldCount, indexCount, partCount)
+  size = partCount
   local task = TASK .. id
   local known = {}
   if expectVersion ~= '0' or call('EXISTS', task) == 1 then
@@ -253,8 +267,8 @@ local function apply(id, owner, commitId, expectVersion, expectEpoch, version, e
 end
 
 local replies = {}
-at = 7
-for n = 1, tonumber(args[6]) do
+at = 1
+for n = 1, tonumber(ARGV[6]) do
   local ok, reply = pcall(apply, match(args[at], HEAD))
   if not ok then
     local message = type(reply) == 'table' and reply.err or tostring(reply)
