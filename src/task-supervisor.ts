@@ -139,7 +139,7 @@ export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskS
     clock,
     deadlines,
     logger,
-    settings: { ...settings.delivery, digestMs: notices.digestMs },
+    settings: { ...settings.delivery, digestMs: notices.digestMs, commitWaitMs: settings.commitWaitMs },
     random01,
     createId,
     nodeId: runtime.membership.nodeId,
@@ -179,10 +179,14 @@ export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskS
   if (projector !== undefined) runtime.journal.onCommitted(({ record }) => projector.note(record))
   const redirects = createRedirects({
     store,
+    deadlines,
     clock,
     createId,
+    commitWaitMs: settings.commitWaitMs,
     nodeId: runtime.membership.nodeId,
+    write: runtime.writer.write,
     noteCommitted: runtime.journal.noteCommitted,
+    send: deliveries.take,
   })
   const steering = createSteering({ runtime, store, redirects })
   const streams = createStreams({

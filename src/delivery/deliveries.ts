@@ -6,9 +6,12 @@
  *    nobody wants it any more. What became of it is kept before it is told.
  * 2. A channel that throws, rejects or does not answer delays what goes to the same target, and nothing else.
  * 3. What is on its way at `stop` gets its signal and stays pending. What the store answers only then is sent, but not again.
+ * 4. What is put into the store is put until that has answered, also when nobody waits for it any more: what it has under
+ *    the name of this process nobody else would send.
  */
 import type { BackoffPolicy } from '../../machines/policies/backoff.ts'
 import type { DeliveryLimits } from '../../machines/policies/delivery.ts'
+import { TaskError } from '../errors.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Deadlines } from '../ports/deadlines.ts'
 import { toDeliveryEvent, type DeliveryFailure, type OutboxEntry } from '../ports/delivery.ts'
@@ -24,6 +27,7 @@ import { createEntryKeeper } from './keep-entry.ts'
 import { createLanes } from './lanes.ts'
 import { createChannelCaller, type ChannelCaller } from './send-message.ts'
 import { parseTarget, type Targets } from './targets.ts'
+import { within } from '../within.ts'
 
 /** Errors that go on are logged so often at most. */
 const LOG_EVERY_MS = 1_000
@@ -36,6 +40,8 @@ export interface DeliverySettings extends DeliveryLimits {
   /** Messages that are on their way at once. */
   readonly maxSending: number
   readonly digestMs: number
+  /** How long a person waits for the store. */
+  readonly commitWaitMs: number
 }
 
 /** What is told of a task before its end. */
@@ -49,9 +55,12 @@ export interface Deliveries {
   tell(record: StoredRecord, target: string, told: Told): Promise<Delivery | undefined>
   /** Goes on with what another process has left, if nobody else does. */
   adopt(entry: OutboxEntry): Promise<Delivery | undefined>
-  /** Sends a dead letter again: the rest of it, or all of it under another id. Whether it was one still. */
+  /**
+   * Sends a dead letter again: the rest of it, or all of it under another id. Whether it was one still.
+   * @throws `store_unavailable` when the store takes too long; it is done all the same, once that answers
+   */
   replay(entry: OutboxEntry, how: { readonly actor: string; readonly asNew: boolean }): Promise<boolean>
-  /** Puts a dead letter away. Whether it was one still. */
+  /** Puts a dead letter away. Whether it was one still. @throws as `replay` */
   clear(entry: OutboxEntry, actor: string): Promise<boolean>
   /** Resolves when nothing is on its way; what waits for its next attempt is not. */
   whenIdle(): Promise<void>
@@ -188,14 +197,22 @@ export function createDeliveries(parts: {
     return delivery
   }
 
-  /** Keeps what somebody asks for now; a store that fails is his to hear of. */
+  /** Whether it is this process's to go on with. */
   const put = async (before: OutboxEntry | undefined, next: OutboxEntry): Promise<boolean> => {
-    const reply = await store.putDelivery(next)
-    if (reply.kind === 'stale') return false
+    // Before it is kept: from then on nothing may fail.
     const record = await store.read(next.taskId)
-    if (record !== undefined) publish(before, next, record, reply)
+    if (record === undefined) return false
+    const kept = await keeper.keep(next)
+    if (kept === 'stopped') throw unanswered()
+    if (kept === 'lost') return false
+    publish(before, next, record, kept)
     return true
   }
+
+  const whileWaitedFor = (change: Promise<boolean | undefined>): Promise<boolean | undefined> =>
+    within({ deadlines: parts.deadlines, limitMs: settings.commitWaitMs }, change, () => {
+      throw unanswered()
+    })
 
   /** One change of a delivery at a time: a store takes two that are alike, from one process, for one that is repeated. */
   const alone = async <Answer>(deliveryId: string, change: () => Promise<Answer>): Promise<Answer | undefined> => {
@@ -246,13 +263,13 @@ export function createDeliveries(parts: {
 
     async replay(entry, { actor, asNew }) {
       goneTargets.delete(entry.target)
-      const isDone = await alone(entry.deliveryId, () => (asNew ? sendAsNew(entry, actor) : sendAgain(entry, actor)))
-      return isDone === true
+      const send = asNew ? sendAsNew : sendAgain
+      return (await whileWaitedFor(alone(entry.deliveryId, () => send(entry, actor)))) === true
     },
 
     async clear(entry, actor) {
       const next = withdrawn(entry, { reason: 'cleared', actor }, clock.now())
-      return (await alone(entry.deliveryId, () => put(entry, next))) === true
+      return (await whileWaitedFor(alone(entry.deliveryId, () => put(entry, next)))) === true
     },
 
     whenIdle: () => lanes.whenIdle(),
@@ -265,4 +282,8 @@ export function createDeliveries(parts: {
       return count
     },
   }
+}
+
+function unanswered(): TaskError {
+  return new TaskError('store_unavailable', 'The store does not answer; what was asked for is done once it does.')
 }

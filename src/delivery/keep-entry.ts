@@ -1,8 +1,9 @@
-/** Writes down what became of a delivery, however long the store takes to have it. */
+/** Writes down what becomes of a delivery, however long the store takes to have it. */
 import { backoffDelayMs, type BackoffPolicy } from '../../machines/policies/backoff.ts'
 import type { Deadlines } from '../ports/deadlines.ts'
 import type { OutboxEntry } from '../ports/delivery.ts'
 import type { DeliveryReply, TaskStore } from '../ports/task-store.ts'
+import { within } from '../within.ts'
 
 const BACKOFF: BackoffPolicy = { baseMs: 50, factor: 2, maxMs: 5_000, jitter: 'full' }
 /** A store that has lost a request, or its answer, does not say so. */
@@ -38,18 +39,12 @@ export function createEntryKeeper(parts: {
     })
 
   /** An entry that is put again in the same version, by the same node, gets the answer that was lost. */
-  const put = (entry: OutboxEntry): Promise<DeliveryReply> =>
-    new Promise((resolve, reject) => {
-      const limit = deadlines.after(
-        ATTEMPT_LIMIT_MS,
-        () => reject(new Error(`the store did not answer within ${ATTEMPT_LIMIT_MS} ms`)),
-        undefined,
-      )
-      const answer = async (): Promise<DeliveryReply> => store.putDelivery(entry)
-      answer()
-        .then(resolve, reject)
-        .finally(() => limit.disarm())
+  const put = (entry: OutboxEntry): Promise<DeliveryReply> => {
+    const answer = async (): Promise<DeliveryReply> => store.putDelivery(entry)
+    return within({ deadlines, limitMs: ATTEMPT_LIMIT_MS }, answer(), () => {
+      throw new Error(`the store did not answer within ${ATTEMPT_LIMIT_MS} ms`)
     })
+  }
 
   return {
     async keep(entry) {

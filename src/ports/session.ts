@@ -98,10 +98,11 @@ export interface DeadDeliveries {
   /**
    * Sends one again, from the first part that the receiver does not have, with the id it had. `asNew`: all of it under a new
    * id, for a receiver that has thrown the first one away.
-   * @throws `delivery_not_found` when it is no dead letter of this owner
+   * @throws `delivery_not_found` when it is no dead letter of this owner, or not any more; `store_unavailable` when the store
+   * takes longer than `commitWaitMs`: it is sent all the same, once that answers
    */
   replay(delivery: DeliveryRef, options?: { readonly asNew?: boolean }): Promise<void>
-  /** Puts one away for good. @throws `delivery_not_found` when it is no dead letter of this owner */
+  /** Puts one away for good. @throws as `replay` */
   clear(delivery: DeliveryRef): Promise<void>
 }
 
@@ -152,7 +153,9 @@ export interface Session {
   /**
    * Sends the result to another target: that of a task which lives to this one alone, that of one which has ended to this
    * one as well, once, unless it is wanted `again`.
-   * @throws `task_not_found`, `target_invalid`; `not_allowed` when the host's policy refuses it, and after 100 of them
+   * @throws `task_not_found`, `target_invalid`; `not_allowed` when the host's policy refuses it, and after 100 of them;
+   * `store_unavailable` when the store takes longer than `commitWaitMs`: what has ended goes there all the same, once that
+   * answers, so who wants it `again` looks at `deliveries` first
    */
   redirect(taskId: string, target: string, options?: { readonly again?: boolean }): Promise<void>
   /**

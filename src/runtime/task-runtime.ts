@@ -288,7 +288,7 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     leaseMs,
     live,
     recover,
-    overdue: createOverdue({ store, goOnWith: parts.goOnWith }),
+    overdue: createOverdue({ store, deadlines, goOnWith: parts.goOnWith }),
     letGo: () => letGo,
     carryOut: (task, order) => carryOut(task, order),
   })

@@ -9,10 +9,14 @@
  */
 import { isFinalStatus } from '../../../machines/vocabulary.ts'
 import type { Awaitable } from '../../ports/awaitable.ts'
+import type { Deadlines } from '../../ports/deadlines.ts'
 import type { OutboxEntry } from '../../ports/delivery.ts'
 import type { TaskStore } from '../../ports/task-store.ts'
+import { within } from '../../within.ts'
 
 const PAGE = 500
+/** So long it is waited for that one is this process's. Then others have their turn, and it is sent once it is. */
+const PATIENCE_MS = 5_000
 
 /** Whether the node of that name is gone; without a name it is any process that had the store for itself. */
 export type IsGone = (node: string | undefined) => Awaitable<boolean>
@@ -26,10 +30,11 @@ export interface Overdue {
 
 export function createOverdue(parts: {
   readonly store: TaskStore
+  readonly deadlines: Deadlines
   /** Makes a delivery this process's, and sends it. Says whether it is. */
   readonly goOnWith: (entry: OutboxEntry) => Promise<boolean>
 }): Overdue {
-  const { store } = parts
+  const { store, deadlines } = parts
 
   /** What is overdue of a page, and the last id of the page unless it was the last one. */
   const readPage = async (
@@ -46,7 +51,7 @@ export function createOverdue(parts: {
   const takeUp = async (entry: OutboxEntry): Promise<boolean> => {
     const record = await store.read(entry.taskId)
     if (record === undefined || !isFinalStatus(record.status)) return true
-    return parts.goOnWith(entry)
+    return within({ deadlines, limitMs: PATIENCE_MS }, parts.goOnWith(entry), () => false)
   }
 
   const takeUpEach = async (overdue: readonly OutboxEntry[], mayGoOn: () => boolean): Promise<boolean> => {

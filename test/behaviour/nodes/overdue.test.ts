@@ -1,4 +1,4 @@
-import { createTaskSupervisor, memoryStore, type Channel, type TaskStore } from 'outlive'
+import { createTaskSupervisor, memoryStore, type Channel, type OutboxEntry, type TaskStore } from 'outlive'
 import { controllableTool, createManualClock, faultyStore, sequentialIds } from 'outlive/testing'
 import { expect, onTestFinished, test } from 'vitest'
 import { LEASE_MS, setupNodes } from '../../support/nodes.ts'
@@ -114,6 +114,33 @@ test('what was on its way at a shutdown is delivered by another process', async 
   expect((await closing).undelivered).toBe(1)
   expect(sent.map((line) => line[0])).toEqual(['a', 'b'])
   expect((await b.ann.deliveries(taskId))[0]?.state).toBe('delivered')
+})
+
+test('a delivery that is taken over by a call whose answer is lost is sent, and holds up no other', async () => {
+  const { start, advance, settle, store } = setupNodes()
+  const { sent, of } = setupChannel()
+  const a = await start({ channels: { log: of('a', false) } })
+  const lost = new Set<string>()
+  const losing = (inner: TaskStore): TaskStore =>
+    faultyStore(inner, ({ method, args }) => {
+      if (method !== 'putDelivery') return undefined
+      const { deliveryId, target } = args[0] as OutboxEntry
+      // The first one is not even answered for a long time.
+      if (target === 'log:1' && lost.size < 2) return 'hang'
+      if (lost.has(deliveryId)) return undefined
+      lost.add(deliveryId)
+      return 'failAfter'
+    })
+  const b = await start({ channels: { log: of('b', true) }, wrap: losing })
+  const { taskId } = await a.ann.spawn(() => 1, undefined, { deliverTo: ['log:1', 'log:2', 'log:3'] })
+  await settle()
+  a.kill()
+  await advance(3 * LEASE_MS)
+  await advance(30_000)
+  const ids = (await store.readOutbox(taskId)).map(({ deliveryId }) => deliveryId)
+  expect(sent.slice(3).toSorted()).toEqual(ids.map((id) => `b ${id}`).toSorted())
+  expect(sent.at(-1)).toBe(`b ${ids[0] ?? ''}`)
+  expect((await b.ann.deliveries(taskId)).map(({ state }) => state)).toEqual(['delivered', 'delivered', 'delivered'])
 })
 
 test('with a store for one process, what is owed is delivered when it is opened again', async () => {
