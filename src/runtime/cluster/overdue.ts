@@ -22,8 +22,8 @@ const PATIENCE_MS = 5_000
 export type IsGone = (node: string | undefined) => Awaitable<boolean>
 
 export interface Overdue {
-  /** Takes up what nodes have left that are gone. Says whether nothing is left that could not be taken up just now. */
-  takeUpAll(isGone: IsGone, mayGoOn: () => boolean): Promise<boolean>
+  /** Takes up what nodes have left that are gone. Gives what could not be taken up just now. */
+  takeUpAll(isGone: IsGone, mayGoOn: () => boolean): Promise<readonly OutboxEntry[]>
   /** The same for one page of what is under way, after a delivery of this id. Gives the last id of it, unless it was the last page. */
   takeUpPage(after: string | undefined, isGone: IsGone, mayGoOn: () => boolean): Promise<string | undefined>
 }
@@ -54,10 +54,13 @@ export function createOverdue(parts: {
     return within({ deadlines, limitMs: PATIENCE_MS }, parts.goOnWith(entry), () => false)
   }
 
-  const takeUpEach = async (overdue: readonly OutboxEntry[], mayGoOn: () => boolean): Promise<boolean> => {
-    let isDone = true
-    for (const entry of overdue.toSorted(inOrder)) if (!mayGoOn() || !(await takeUp(entry))) isDone = false
-    return isDone
+  const takeUpEach = async (
+    overdue: readonly OutboxEntry[],
+    mayGoOn: () => boolean,
+  ): Promise<readonly OutboxEntry[]> => {
+    const left: OutboxEntry[] = []
+    for (const entry of overdue.toSorted(inOrder)) if (!mayGoOn() || !(await takeUp(entry))) left.push(entry)
+    return left
   }
 
   return {

@@ -65,16 +65,19 @@ export function createSweeper(parts: {
   const sweep = async (): Promise<void> => {
     if (!maySweep()) return
     const deadNodes = await cluster.sweep({ now: clock.now() })
-    for (const { node: dead, diedAt } of deadNodes) {
+    const others = deadNodes.filter(({ node: dead }) => dead !== node.id())
+    const swept: string[] = []
+    for (const { node: dead, diedAt } of others) {
       if (!maySweep()) return
-      if (dead === node.id()) continue
-      const isSwept = await sweepNode(dead, diedAt)
-      const isDelivered = await overdue.takeUpAll((name) => name === dead, maySweep)
-      if (isSwept && isDelivered && maySweep()) await cluster.forget(dead)
+      if (await sweepNode(dead, diedAt)) swept.push(dead)
     }
+    const dead = new Set<string | undefined>(others.map(({ node: name }) => name))
+    // What is owed is read once, however many have died.
+    const owed = dead.size === 0 ? [] : await overdue.takeUpAll((name) => dead.has(name), maySweep)
+    const owing = new Set(owed.map(({ node: name }) => name))
+    for (const name of swept) if (!owing.has(name) && maySweep()) await cluster.forget(name)
     if (!maySweep()) return
-    const known = new Set([node.id(), ...deadNodes.map(({ node: dead }) => dead)])
-    await lookForForgotten((name) => known.has(name), maySweep)
+    await lookForForgotten((name) => name === node.id() || dead.has(name), maySweep)
     if (timesTakenUp === timesLetGo || !maySweep()) return
     const times = timesLetGo
     const isLast = !isLettingGo()

@@ -1,5 +1,5 @@
 import type { Channel, Commit, OutboxEntry, StoredRecord, TaskStore } from 'outlive'
-import { controllableTool } from 'outlive/testing'
+import { controllableTool, faultyStore } from 'outlive/testing'
 import { expect, test, vi } from 'vitest'
 import { LEASE_MS, setupNodes } from '../../support/nodes.ts'
 import { createStoreDoor } from '../../support/store-door.ts'
@@ -150,4 +150,41 @@ test('what a process owes that had the store for itself is delivered by one of s
   await start({ channels: { mail: { send: ({ message }) => void sent.push(message.id) } } })
   await advance(2 * LEASE_MS)
   expect(sent).toEqual(['delivery'])
+})
+
+test('however many have died, what is owed is read once in a sweep, and each is forgotten that owes nothing', async () => {
+  const { start, advance, settle, store } = setupNodes()
+  const hanging: Channel = { send: () => new Promise(() => undefined) }
+  const sent: string[] = []
+  const log: Channel = { send: ({ target }) => void sent.push(target.id) }
+  const others = []
+  for (let index = 0; index < 4; index += 1) others.push(await start({ channels: { log: hanging } }))
+  /** How often each sweep has read what is owed. */
+  const reads: number[] = []
+  // One of them owes what cannot be taken over for a while.
+  let isStuck = true
+  const counting = (inner: TaskStore): TaskStore =>
+    faultyStore(inner, ({ method, args }) => {
+      if (method === 'sweep') reads.push(0)
+      if (method === 'listDeliveries') reads.push((reads.pop() ?? 0) + 1)
+      if (method !== 'putDelivery' || !isStuck) return undefined
+      return (args[0] as OutboxEntry).target === 'log:2' ? 'hang' : undefined
+    })
+  for (const [index, { ann }] of others.entries()) {
+    await ann.spawn(() => 1, undefined, { deliverTo: `log:${index}` })
+    await settle()
+  }
+  const left = (await store.listDeliveries({ state: 'pending', limit: 10 })).map(({ node, target }) => [target, node])
+  await start({ channels: { log }, wrap: counting })
+  for (const other of others) other.kill()
+  await advance(5 * LEASE_MS)
+  expect(sent.toSorted()).toEqual(['0', '1', '3'])
+  const dead = await store.cluster?.sweep({ now: 0 })
+  expect(dead?.map(({ node }) => node)).toEqual([left.find(([target]) => target === 'log:2')?.[1]])
+  // The one besides is the look for what is forgotten.
+  expect(Math.max(...reads)).toBe(2)
+  isStuck = false
+  await advance(60_000)
+  expect(sent.toSorted()).toEqual(['0', '1', '2', '3'])
+  expect(await store.cluster?.sweep({ now: 0 })).toEqual([])
 })
