@@ -3,7 +3,7 @@
  * operator or of a task's own code, and nothing else decides who reaches what.
  *
  * here: it lives in this process, and something can still be decided about it.
- * elsewhere: another process runs it, or will.
+ * elsewhere: another process runs it, or will. What an earlier one has left to this one is here or ended, a moment later.
  * ended: it is final, and the store has it.
  * nowhere: it never was, it is kept no more, it is out of reach, or its id is none.
  *
@@ -59,7 +59,7 @@ export interface PlacesParts {
 }
 
 export function createTaskPlaces({ runtime, store }: PlacesParts, reach: Reach): TaskPlaces {
-  const { orders } = runtime.membership
+  const { orders, left } = runtime.membership
 
   const isWithin = (owner: string, parentId: string | undefined): boolean =>
     (reach.owner === undefined || owner === reach.owner) &&
@@ -85,8 +85,12 @@ export function createTaskPlaces({ runtime, store }: PlacesParts, reach: Reach):
     // Of what has just ended here the store knows once its end is public.
     if (ending !== undefined) await runtime.whenAllEnded([ending])
     const record = await requireStored(taskId)
-    if (orders === undefined || isFinalStatus(record.status)) return { kind: 'ended', record }
-    return { kind: 'elsewhere', record, orders }
+    if (isFinalStatus(record.status)) return { kind: 'ended', record }
+    if (orders !== undefined) return { kind: 'elsewhere', record, orders }
+    const takenUp = left.whenTakenUp(record.taskId)
+    if (takenUp === undefined) return { kind: 'ended', record }
+    await takenUp
+    return require(taskId)
   }
 
   const require: TaskPlaces['require'] = (taskId) => {

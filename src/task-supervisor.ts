@@ -15,6 +15,7 @@ import { createOwnerless } from './ownerless.ts'
 import type { Session, SessionOptions } from './ports/session.ts'
 import type { TaskDoor } from './ports/task-door.ts'
 import type { StoredRecord, TaskRecord } from './ports/task-record.ts'
+import type { TaskStore } from './ports/task-store.ts'
 import { createOpenedStore } from './runtime/cluster/opened-store.ts'
 import { createCounters } from './runtime/counters.ts'
 import { createDeadlines } from './runtime/deadlines.ts'
@@ -92,12 +93,12 @@ export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskS
     store: given,
     clock,
     deadlines,
-    prepare: hasToOpen ? () => prepare() : undefined,
+    prepare: hasToOpen ? (direct) => prepare(direct) : undefined,
     onOpen: () => runtime.membership.begin(),
   })
-  const prepare = async (): Promise<void> => {
+  const prepare = async (direct: TaskStore): Promise<void> => {
     for (const warning of (await given.open?.()) ?? []) logger.warn({}, warning)
-    await runtime.membership.join()
+    await runtime.membership.join(direct)
   }
   const news =
     store.cluster === undefined ? NO_NEWS : createNews({ store, cluster: store.cluster, deadlines, reportError })

@@ -285,6 +285,7 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     createId,
     logger,
     counters,
+    random01,
     leaseMs,
     live,
     recover,

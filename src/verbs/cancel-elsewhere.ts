@@ -49,6 +49,18 @@ export async function cancelElsewhere(
   return mergeReports(reports)
 }
 
+/**
+ * Cancels what an earlier process has left to this one, as soon as that is taken up: what runs again is stopped, what is closed
+ * by then is not reported. @throws `task_unreachable`, what the store throws
+ */
+export async function cancelLeft(
+  left: Promise<readonly StoredRecord[]>,
+  cancel: (taskId: string) => Promise<CancelReport>,
+): Promise<CancelReport> {
+  const reports = await whenAllKnown((await left).map(({ taskId }) => cancel(taskId)))
+  return mergeReports(reports.filter(({ count }) => count > 0))
+}
+
 const NOTHING: CancelReport = Object.freeze({ count: 0, tasks: [] })
 
 /** Fails with the first that failed, once the others are known. */
@@ -59,6 +71,9 @@ export async function whenAllKnown(reports: readonly Promise<CancelReport>[]): P
 
 /** What was cancelled in all places together. */
 export function mergeReports(reports: readonly CancelReport[]): CancelReport {
+  const [only, ...others] = reports.filter(({ tasks }) => tasks.length > 0)
+  // It may be long.
+  if (only !== undefined && others.length === 0) return only
   return {
     count: reports.reduce((sum, { count }) => sum + count, 0),
     tasks: reports.flatMap(({ tasks }) => tasks),

@@ -1,6 +1,6 @@
 /** The verbs that change what becomes of tasks. What a task's code asks for through a session is said in the name of that task. */
 import type { StopCause } from '../../machines/vocabulary.ts'
-import { cancelElsewhere, mergeReports, whenAllKnown } from './cancel-elsewhere.ts'
+import { cancelElsewhere, cancelLeft, mergeReports, whenAllKnown } from './cancel-elsewhere.ts'
 import { checkBoolean, checkOptionNames, checkText } from '../options.ts'
 import type { Session } from '../ports/session.ts'
 import type { TaskStore } from '../ports/task-store.ts'
@@ -45,10 +45,13 @@ export function createSteerVerbs(parts: {
       const runId = givenRunId === undefined ? undefined : checkText('runId', givenRunId, MAX_RUN_ID_CHARS)
       if (runId !== undefined) runtime.closeRun(owner, runId)
       const here = runtime.cancel(topTasks(runtime.tree, owner, runId), cause, runningTask())
-      const { orders } = runtime.membership
-      if (orders === undefined) return here
-      const elsewhere = cancelElsewhere({ store, orders }, { owner, runId }, cause)
-      return mergeReports(await whenAllKnown([here, elsewhere]))
+      const { orders, left } = runtime.membership
+      const whose = { owner, runId }
+      const later =
+        orders === undefined
+          ? cancelLeft(left.tasksOf(whose), (taskId) => places.act(taskId, steering.cancel(cause, runningTask())))
+          : cancelElsewhere({ store, orders }, whose, cause)
+      return mergeReports(await whenAllKnown([here, later]))
     },
 
     async redirect(taskId, target, options) {

@@ -1,7 +1,7 @@
 /**
  * This process's part in the store: alone with it, or as one node of several.
  *
- * alone: whatever has not ended when the store opens was left by a process that is gone, and is recovered once.
+ * alone: whatever has not ended before the store is used was left by a process that is gone, and is taken up.
  * one of several: the node joins before the store is used, and from then on holds its lease, takes over what dead nodes
  * ran, and does what others order.
  */
@@ -16,7 +16,7 @@ import type { LiveTask } from '../live-task.ts'
 import type { LetGo } from './let-go.ts'
 import { createClusterNode } from './node.ts'
 import { createOrders, type Orders } from './orders.ts'
-import { findOrphans, recoverAll } from './orphans.ts'
+import { createLeftovers, type Leftovers } from './leftovers.ts'
 import type { Overdue } from './overdue.ts'
 import type { Recover } from './recovery.ts'
 import { createSweeper } from './sweeper.ts'
@@ -25,12 +25,14 @@ import type { TaskOrder } from './task-order.ts'
 export interface Membership {
   /** The name of this node; absent where one process has the store. */
   nodeId(): string | undefined
-  /** Has to be done before the store is used. */
-  join(): Promise<void>
+  /** Has to be done before the store is used by others. */
+  join(store: TaskStore): Promise<void>
   /** The store is open and may be used. */
   begin(): void
   /** Absent where there is nobody to give orders to. */
   readonly orders: Orders | undefined
+  /** Tasks that an earlier process has left, and this one has not taken up yet: it is alone with the store. */
+  readonly left: Pick<Leftovers, 'tasksOf' | 'whenTakenUp'>
   /** Whether others take over what this process leaves. */
   readonly canHandBack: boolean
   /** Whether the node holds its lease, or needs none. */
@@ -50,6 +52,7 @@ export interface MembershipParts {
   readonly createId: IdSource
   readonly logger: Logger
   readonly counters: Counters
+  readonly random01: () => number
   readonly leaseMs: number
   readonly live: ReadonlyMap<string, LiveTask>
   readonly recover: Recover
@@ -63,36 +66,24 @@ export function createMembership(parts: MembershipParts): Membership {
   return cluster === undefined ? createSoleMembership(parts) : createNodeMembership(parts, cluster)
 }
 
-function createSoleMembership({ store, clock, logger, live, recover, overdue }: MembershipParts): Membership {
+function createSoleMembership(parts: MembershipParts): Membership {
+  const { store, deadlines, logger, counters, random01, recover, overdue } = parts
+  const leftovers = createLeftovers({ store, deadlines, logger, counters, random01, recover, overdue })
   return {
     nodeId: () => undefined,
-    join: async () => undefined,
-    begin() {
-      // Whoever it was, and had he a name: this process is alone with the store.
-      const isGone = (): boolean => true
-      const takeUp = async (): Promise<void> => {
-        // First what is owed: what is recovered owes anew, and sees to that itself.
-        await overdue.takeUpAll(isGone, () => true)
-        const orphans = await findOrphans(store, undefined, (taskId) => live.has(taskId))
-        // Nobody else will come who knows their tools.
-        await recoverAll(
-          orphans,
-          (orphan) => recover(orphan, -Infinity),
-          () => true,
-        )
-      }
-      takeUp().catch((error: unknown) => {
-        logger.error({ error, at: clock.now() }, 'what an earlier process left could not be recovered')
-      })
-    },
+    join: leftovers.find,
+    begin: leftovers.begin,
     orders: undefined,
+    left: leftovers,
     canHandBack: store.durability !== 'memory',
     isMember: () => true,
     noteLetGo: () => undefined,
-    stop: () => undefined,
+    stop: leftovers.stop,
     leave: async () => undefined,
   }
 }
+
+const NOTHING_LEFT: Membership['left'] = { tasksOf: async () => [], whenTakenUp: () => undefined }
 
 function createNodeMembership(parts: MembershipParts, cluster: ClusterStore): Membership {
   const { store, clock, deadlines, createId, logger, counters, leaseMs, live, recover, overdue, carryOut } = parts
@@ -136,12 +127,13 @@ function createNodeMembership(parts: MembershipParts, cluster: ClusterStore): Me
   })
   return {
     nodeId: node.id,
-    join: node.join,
+    join: () => node.join(),
     begin() {
       sweeper.start()
       orders.start()
     },
     orders,
+    left: NOTHING_LEFT,
     canHandBack: true,
     isMember: () => node.steadySinceMs() !== Infinity,
     noteLetGo: sweeper.noteLetGo,

@@ -28,12 +28,15 @@ export interface OpenedStore {
   isOpen(): boolean
 }
 
+/** How a call gets to the store. */
+type Through = <Answer>(call: () => Awaitable<Answer>) => Awaitable<Answer>
+
 export function createOpenedStore(parts: {
   readonly store: TaskStore
   readonly clock: Clock
   readonly deadlines: Deadlines
-  /** Does what has to be done before the first use. Absent where nothing has. */
-  readonly prepare: (() => Promise<void>) | undefined
+  /** Does what has to be done before the first use, with the store as it is for nobody else yet. Absent where nothing has. */
+  readonly prepare: ((direct: TaskStore) => Promise<void>) | undefined
   /** The store may be used from now on. */
   readonly onOpen: () => void
 }): OpenedStore {
@@ -46,7 +49,7 @@ export function createOpenedStore(parts: {
 
   const tryToOpen = async (): Promise<void> => {
     try {
-      await prepare()
+      await prepare(through(direct))
       isOpen = true
       parts.onOpen()
     } catch (error) {
@@ -75,8 +78,8 @@ export function createOpenedStore(parts: {
     })
   }
 
-  const once = <Answer>(call: () => Awaitable<Answer>): Awaitable<Answer> =>
-    isOpen ? limited(call()) : open().then(() => limited(call()))
+  const direct: Through = (call) => limited(call())
+  const once: Through = (call) => (isOpen ? direct(call) : open().then(() => direct(call)))
 
   const limitCluster = (cluster: ClusterStore): ClusterStore => ({
     join: (lease) => limited(cluster.join(lease)),
@@ -91,7 +94,7 @@ export function createOpenedStore(parts: {
     watch: (onHint) => cluster.watch(onHint),
   })
 
-  const store: TaskStore = {
+  const through = (way: Through): TaskStore => ({
     get durability() {
       return inner.durability
     },
@@ -99,23 +102,23 @@ export function createOpenedStore(parts: {
       return inner.incarnation
     },
     ...(inner.cluster === undefined ? {} : { cluster: limitCluster(inner.cluster) }),
-    commit: (commit) => once(() => inner.commit(commit)),
-    read: (taskId) => once(() => inner.read(taskId)),
-    list: (query) => once(() => inner.list(query)),
-    count: (owner) => once(() => inner.count(owner)),
-    readEvents: (read) => once(() => inner.readEvents(read)),
-    readFeed: (read) => once(() => inner.readFeed(read)),
-    lastPosition: (owner) => once(() => inner.lastPosition(owner)),
-    claimedBy: (claim) => once(() => inner.claimedBy(claim)),
-    readAttachment: (taskId, kind) => once(() => inner.readAttachment(taskId, kind)),
-    readOutbox: (taskId) => once(() => inner.readOutbox(taskId)),
-    listDeliveries: (query) => once(() => inner.listDeliveries(query)),
-    putDelivery: (entry) => once(() => inner.putDelivery(entry)),
-    prune: (limits) => once(() => inner.prune(limits)),
+    commit: (commit) => way(() => inner.commit(commit)),
+    read: (taskId) => way(() => inner.read(taskId)),
+    list: (query) => way(() => inner.list(query)),
+    count: (owner) => way(() => inner.count(owner)),
+    readEvents: (read) => way(() => inner.readEvents(read)),
+    readFeed: (read) => way(() => inner.readFeed(read)),
+    lastPosition: (owner) => way(() => inner.lastPosition(owner)),
+    claimedBy: (claim) => way(() => inner.claimedBy(claim)),
+    readAttachment: (taskId, kind) => way(() => inner.readAttachment(taskId, kind)),
+    readOutbox: (taskId) => way(() => inner.readOutbox(taskId)),
+    listDeliveries: (query) => way(() => inner.listDeliveries(query)),
+    putDelivery: (entry) => way(() => inner.putDelivery(entry)),
+    prune: (limits) => way(() => inner.prune(limits)),
     close: () => inner.close(),
-  }
+  })
   const unlimited: OpenedStore['unlimited'] = {
     commit: (commit) => (isOpen ? inner.commit(commit) : open().then(() => inner.commit(commit))),
   }
-  return { store, unlimited, open, isOpen: () => isOpen }
+  return { store: through(once), unlimited, open, isOpen: () => isOpen }
 }

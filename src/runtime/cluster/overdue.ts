@@ -22,7 +22,9 @@ const PATIENCE_MS = 5_000
 export type IsGone = (node: string | undefined) => Awaitable<boolean>
 
 export interface Overdue {
-  /** Takes up what nodes have left that are gone. Gives what could not be taken up just now. */
+  /** Takes up what was found. Gives what could not be taken up just now. */
+  takeUp(overdue: readonly OutboxEntry[], mayGoOn: () => boolean): Promise<readonly OutboxEntry[]>
+  /** The same for all that nodes have left which are gone. */
   takeUpAll(isGone: IsGone, mayGoOn: () => boolean): Promise<readonly OutboxEntry[]>
   /** The same for one page of what is under way, after a delivery of this id. Gives the last id of it, unless it was the last page. */
   takeUpPage(after: string | undefined, isGone: IsGone, mayGoOn: () => boolean): Promise<string | undefined>
@@ -35,18 +37,6 @@ export function createOverdue(parts: {
   readonly goOnWith: (entry: OutboxEntry) => Promise<boolean>
 }): Overdue {
   const { store, deadlines } = parts
-
-  /** What is overdue of a page, and the last id of the page unless it was the last one. */
-  const readPage = async (
-    after: string | undefined,
-    isGone: IsGone,
-  ): Promise<{ readonly overdue: readonly OutboxEntry[]; readonly last: string | undefined }> => {
-    const query = { state: 'pending', limit: PAGE, ...(after === undefined ? {} : { after }) } as const
-    const page = await store.listDeliveries(query)
-    const overdue: OutboxEntry[] = []
-    for (const entry of page) if (await isGone(entry.node)) overdue.push(entry)
-    return { overdue, last: page.length < PAGE ? undefined : page.at(-1)?.deliveryId }
-  }
 
   const takeUp = async (entry: OutboxEntry): Promise<boolean> => {
     const record = await store.read(entry.taskId)
@@ -64,22 +54,40 @@ export function createOverdue(parts: {
   }
 
   return {
-    async takeUpAll(isGone, mayGoOn) {
-      const all: OutboxEntry[] = []
-      for (let after: string | undefined; ;) {
-        const { overdue, last } = await readPage(after, isGone)
-        all.push(...overdue)
-        if (last === undefined) return takeUpEach(all, mayGoOn)
-        after = last
-      }
-    },
+    takeUp: takeUpEach,
+
+    takeUpAll: async (isGone, mayGoOn) => takeUpEach(await findOverdue(store, isGone), mayGoOn),
 
     async takeUpPage(after, isGone, mayGoOn) {
-      const { overdue, last } = await readPage(after, isGone)
+      const { overdue, last } = await readPage(store, after, isGone)
       await takeUpEach(overdue, mayGoOn)
       return last
     },
   }
+}
+
+/** All that nodes have left which are gone. */
+export async function findOverdue(store: TaskStore, isGone: IsGone): Promise<readonly OutboxEntry[]> {
+  const all: OutboxEntry[] = []
+  for (let after: string | undefined; ;) {
+    const { overdue, last } = await readPage(store, after, isGone)
+    all.push(...overdue)
+    if (last === undefined) return all
+    after = last
+  }
+}
+
+/** What is overdue of a page, and the last id of the page unless it was the last one. */
+async function readPage(
+  store: TaskStore,
+  after: string | undefined,
+  isGone: IsGone,
+): Promise<{ readonly overdue: readonly OutboxEntry[]; readonly last: string | undefined }> {
+  const query = { state: 'pending', limit: PAGE, ...(after === undefined ? {} : { after }) } as const
+  const page = await store.listDeliveries(query)
+  const overdue: OutboxEntry[] = []
+  for (const entry of page) if (await isGone(entry.node)) overdue.push(entry)
+  return { overdue, last: page.length < PAGE ? undefined : page.at(-1)?.deliveryId }
 }
 
 /** As they were asked for, as far as the clocks of their processes agree; what tells of others as well before them. */
