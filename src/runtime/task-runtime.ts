@@ -24,6 +24,7 @@ import { createLetGo } from './cluster/let-go.ts'
 import { createMembership, type Membership } from './cluster/membership.ts'
 import { createOverdue } from './cluster/overdue.ts'
 import { createRecovery } from './cluster/recovery.ts'
+import { createRemoteParents } from './cluster/remote-parents.ts'
 import { createRevive } from './cluster/revival.ts'
 import { createShadows } from './cluster/shadows.ts'
 import type { Counters } from './counters.ts'
@@ -233,6 +234,7 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     random01,
     ambient,
     inboxes,
+    remoteParents: () => remoteParents,
     tellOwner: messages.tellOwner,
     supervisor,
     tree,
@@ -322,16 +324,27 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     clock,
     deadlines,
     waits,
+    inboxes,
     reportError,
     orders: () => membership.orders,
     startBelow: (spec, parent) => {
       const shadow = admission.create({ spec, input: undefined, inputJson: undefined }, parent, 'attached')
       verbs.promote(parent)
       calls.startSoon(shadow)
+      return shadow
     },
-    stop: (task, cause) => {
-      stopping.accept({ roots: [task], cause, rootEvent: 'task.cancel' })
+  })
+  const remoteParents = createRemoteParents({
+    store,
+    news,
+    clock,
+    deadlines,
+    reportError,
+    orders: () => membership.orders,
+    stop: (child, cause) => {
+      stopping.accept({ roots: [child], cause, rootEvent: 'task.cancel' })
     },
+    passOn: actors.questions.passOn,
   })
 
   const carryOut = createCarryOut({
@@ -352,7 +365,7 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     waits,
     start: actors.start,
     promote: verbs.promote,
-    follow: shadows.follow,
+    follow: remoteParents.follow,
     cancel: (task) => {
       verbs.cancel([task], { reason: 'user', actor: task.spec.owner }, undefined).catch(reportError)
     },

@@ -33,6 +33,8 @@ export function createCarryOut(parts: {
         return parts.messages.send(task, order.message, order.from)
       case 'answer':
         return parts.answer(task, order)
+      case 'ask':
+        return parts.shadows.hear(task, order.question)
       case 'background':
         return parts.background(task)
       case 'adopt':

@@ -3,23 +3,26 @@
  *
  * Where the parent runs, a shadow stands for the child: a task below the parent without a log, a slot or events of its own.
  * It lives as long as the child does, so the parent waits for it, stops it, and hears how it ended, as of any child.
- * Where the child runs, the parent is followed: when that has ended without the child, or runs again elsewhere, the child is
- * stopped.
+ * What the child asks its parent is put into the parent's inbox. Where the child runs, `remote-parents` follows the parent.
  *
  * 1. A child is adopted before it starts, so nothing starts below a parent that is stopping.
  * 2. A parent ends after the child is final in the store, or after the grace of its stop.
+ * 3. A parent is told of each question of a child once, as long as the child is its own.
  */
-import { isFinalStatus, type StopCause } from '../../../machines/vocabulary.ts'
 import { onAbort } from '../../abort-listeners.ts'
-import { TaskFailedError } from '../../errors.ts'
+import { TaskError, TaskFailedError } from '../../errors.ts'
 import { RECONCILE_MS, type News } from '../../events/news.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Deadlines } from '../../ports/deadlines.ts'
+import type { QuestionMessage } from '../../ports/message.ts'
 import type { StoredRecord } from '../../ports/task-record.ts'
 import type { TaskStore } from '../../ports/task-store.ts'
 import type { TaskContext, ToolFunction } from '../../ports/tool.ts'
 import type { LiveTask } from '../live-task.ts'
+import type { Inboxes } from '../messages/inboxes.ts'
+import { toQuestionLetter } from '../messages/question-message.ts'
 import type { RemoteParent, TaskSpec } from '../task-spec.ts'
+import { parentOf } from '../task-status.ts'
 import type { Waits } from '../waits.ts'
 import type { Orders } from './orders.ts'
 import type { Adoption } from './task-order.ts'
@@ -29,8 +32,8 @@ export interface Shadows {
   adopt(parent: LiveTask, adoption: Adoption): RemoteParent
   /** The child never came to be. */
   disown(parent: LiveTask, childId: string): void
-  /** Stops a task that runs here when its parent, which does not, leaves it alone. */
-  follow(child: LiveTask, parent: RemoteParent): void
+  /** Tells the parent's code what a child asks. @throws `task_final`, `inbox_full`; `not_allowed` when it is no child of it */
+  hear(parent: LiveTask, question: QuestionMessage): void
 }
 
 /** How long a child may take from its adoption to its record. */
@@ -43,13 +46,15 @@ export function createShadows(parts: {
   readonly deadlines: Deadlines
   readonly waits: Waits
   readonly orders: () => Orders | undefined
+  readonly inboxes: Pick<Inboxes, 'put'>
   /** Gives a task its place below its parent and starts it. @throws the refusal */
-  readonly startBelow: (spec: TaskSpec, parent: LiveTask) => void
-  readonly stop: (task: LiveTask, cause: StopCause) => void
+  readonly startBelow: (spec: TaskSpec, parent: LiveTask) => LiveTask
   readonly reportError: (error: unknown) => void
 }): Shadows {
   const { store, news, clock, deadlines, waits } = parts
   const disowned = new Set<string>()
+  /** By the ids of the children, with the questions that were told. */
+  const standing = new Map<string, { readonly shadow: LiveTask; readonly told: Set<string> }>()
 
   /** Resolves at the next news of the owner, or a little later. */
   const someNews = (owner: string): Promise<void> =>
@@ -123,24 +128,26 @@ export function createShadows(parts: {
         shadowOf: childId,
         retryOf: undefined,
       }
-      parts.startBelow(spec, parent)
+      const shadow = parts.startBelow(spec, parent)
+      standing.set(childId, { shadow, told: new Set() })
+      const leave = (): void => void standing.delete(childId)
+      if (shadow.endListeners === undefined) shadow.endListeners = [leave]
+      else shadow.endListeners.push(leave)
       return toRemoteParent(parent)
     },
 
-    disown: (_parent, childId) => void disowned.add(childId),
-
-    follow(child, { taskId, epoch }) {
-      const look = async (): Promise<void> => {
-        const record = await store.read(taskId)
-        const isThere = record !== undefined && !isFinalStatus(record.status) && record.epoch === epoch
-        if (isThere || child.finalStatus !== undefined) return
-        stopWatching()
-        if (child.spec.policy.onParentEnd !== 'detach') parts.stop(child, { reason: 'parent', actor: taskId })
+    hear(parent, question) {
+      const { messageId, from } = question
+      const known = standing.get(from.taskId ?? '')
+      if (known === undefined || parentOf(known.shadow) !== parent) {
+        throw new TaskError('not_allowed', 'The task is no child of this one.', { taskId: parent.taskId })
       }
-      const stopWatching = news.watch(child.spec.owner, () => void look().catch(parts.reportError))
-      if (child.endListeners === undefined) child.endListeners = [stopWatching]
-      else child.endListeners.push(stopWatching)
+      if (known.told.has(messageId)) return
+      parts.inboxes.put(parent, toQuestionLetter(question))
+      known.told.add(messageId)
     },
+
+    disown: (_parent, childId) => void disowned.add(childId),
   }
 }
 

@@ -1,7 +1,7 @@
 /** What one process may ask another one to do to a task. It travels as JSON. */
 import type { OnParentEnd } from '../../../machines/policies/lineage.ts'
 import type { StopCause } from '../../../machines/vocabulary.ts'
-import type { MessageSender } from '../../ports/message.ts'
+import type { MessageSender, QuestionMessage } from '../../ports/message.ts'
 
 /** What the process of a child asks that of the parent. */
 export interface Adoption {
@@ -17,6 +17,8 @@ export type TaskOrder =
   | { readonly verb: 'redirect'; readonly target: string }
   | { readonly verb: 'send'; readonly message: unknown; readonly from: MessageSender }
   | { readonly verb: 'answer'; readonly key: string; readonly value: unknown; readonly actor: string }
+  /** The parent is asked by a child. */
+  | { readonly verb: 'ask'; readonly question: QuestionMessage }
   | { readonly verb: 'background' }
   | ({ readonly verb: 'adopt' } & Adoption)
   | { readonly verb: 'disown'; readonly childId: string }

@@ -24,6 +24,7 @@ import type { TaskContext } from '../../ports/tool.ts'
 import type { Ambient } from '../ambient.ts'
 import type { Budgets } from '../budgets.ts'
 import { createCallers, type Callers } from '../callers.ts'
+import type { RemoteParents } from '../cluster/remote-parents.ts'
 import type { Counters } from '../counters.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { LiveTask } from '../live-task.ts'
@@ -74,13 +75,14 @@ export function createTaskActors(parts: {
   readonly turns: Turns
   readonly budgets: Budgets
   readonly inboxes: Inboxes
+  readonly remoteParents: () => RemoteParents
   readonly tellOwner: (owner: string, message: QuestionMessage, bytes: number) => void
   readonly contextOf: (task: LiveTask) => TaskContext
   /** Whether another process may go on with what this one leaves. */
   readonly canHandBack: () => boolean
 }): TaskActors {
   const { clock, deadlines, supervisor, tree, journal, hub, logger, counters, settings, durability } = parts
-  const { createId, random01, ambient, reports, graceMs, turns, budgets, inboxes, tellOwner } = parts
+  const { createId, random01, ambient, reports, graceMs, turns, budgets, inboxes, remoteParents, tellOwner } = parts
   const { contextOf, canHandBack } = parts
 
   const send = createSendToChart({ supervisor, finalise: (task) => finalEnds.finalise(task) })
@@ -130,6 +132,7 @@ export function createTaskActors(parts: {
     journal,
     callers,
     inboxes,
+    remoteParents,
     tellOwner,
     send,
     rest: resting.rest,

@@ -1,18 +1,20 @@
 /**
  * Asking: the task waits, its caller has a ticket, and whoever may answer is told.
  *
- * A question for the parent goes to the parent's code; when that does not take it, or has ended, to the owner.
+ * A question for the parent goes to the parent's code, wherever that runs; when that does not take it, has ended or cannot be
+ * reached, to the owner.
  */
 import type { Clock } from '../../ports/clock.ts'
 import type { Deadlines } from '../../ports/deadlines.ts'
 import type { QuestionMessage } from '../../ports/message.ts'
 import type { OpenQuestion } from '../../ports/task-record.ts'
 import type { Callers } from '../callers.ts'
+import type { RemoteParents } from '../cluster/remote-parents.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { SendToChart } from '../send-to-chart.ts'
 import type { LiveQuestion, LiveTask } from '../live-task.ts'
 import type { Inboxes } from '../messages/inboxes.ts'
-import { senderOf, toQuestionMessage } from '../messages/question-message.ts'
+import { senderOf, toQuestionMessage, weighQuestion } from '../messages/question-message.ts'
 import { hasEnded, isAttached, parentOf, workOf } from '../task-status.ts'
 import type { Asked } from './asked.ts'
 import { isOpen, questionsOf } from './open-questions.ts'
@@ -29,6 +31,7 @@ export function createAsking(parts: {
   readonly journal: Journal
   readonly callers: Callers
   readonly inboxes: Inboxes
+  readonly remoteParents: () => RemoteParents
   /** Puts a question on the owner's desk. */
   readonly tellOwner: (owner: string, message: QuestionMessage, bytes: number) => void
   readonly send: SendToChart
@@ -37,7 +40,7 @@ export function createAsking(parts: {
   /** The time of a question is over. */
   readonly expire: (question: LiveQuestion) => void
 }): Asking {
-  const { clock, deadlines, journal, callers, inboxes, tellOwner, send, rest, expire } = parts
+  const { clock, deadlines, journal, callers, inboxes, remoteParents, tellOwner, send, rest, expire } = parts
 
   const tellParent = (parent: LiveTask, question: LiveQuestion): void => {
     if (!isOpen(question)) return
@@ -46,6 +49,16 @@ export function createAsking(parts: {
     } catch {
       // Its inbox is full, or its code has ended on hearing of the question.
       passToOwner(question)
+    }
+  }
+
+  const tellElsewhere = async (question: LiveQuestion): Promise<void> => {
+    const isWanted = (): boolean => question.isForParent && isOpen(question)
+    try {
+      await remoteParents().tell(question.task, toLetter(question).message, isWanted)
+    } catch {
+      // It was not taken, or nobody knows.
+      if (isWanted()) passToOwner(question)
     }
   }
 
@@ -72,7 +85,8 @@ export function createAsking(parts: {
       })
       const { schema, fallback } = asked
       const parent = parentOf(task)
-      const isForParent = asked.isForParent && parent !== undefined && !hasEnded(parent)
+      const mayAnswer = parent === undefined ? remoteParents().mayAnswer(task) : !hasEnded(parent)
+      const isForParent = asked.isForParent && mayAnswer
       const question: LiveQuestion = {
         task,
         shown,
@@ -99,7 +113,9 @@ export function createAsking(parts: {
         journal.appendSoon(task, 'task.asked', data)
         callers.giveTickets(task, 'question')
       }
-      if (isForParent) tellParent(parent, question)
+      if (!isForParent) return
+      if (parent === undefined) void tellElsewhere(question)
+      else tellParent(parent, question)
     },
 
     passOn(child) {
@@ -110,10 +126,10 @@ export function createAsking(parts: {
   }
 }
 
-/** A question on its way to whoever may answer. It weighs what was asked. */
+/** A question on its way to whoever may answer. */
 function toLetter({ task, shown }: LiveQuestion): { readonly message: QuestionMessage; readonly bytes: number } {
   const message = toQuestionMessage(senderOf(task.taskId, task.spec.name), shown)
-  return { message, bytes: Buffer.byteLength(JSON.stringify(message.payload)) }
+  return { message, bytes: weighQuestion(message) }
 }
 
 /** A question that was open when another process of the task was lost is the same one when it is asked again. */

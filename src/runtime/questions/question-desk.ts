@@ -16,6 +16,7 @@ import type { Clock } from '../../ports/clock.ts'
 import type { Deadlines } from '../../ports/deadlines.ts'
 import type { QuestionMessage } from '../../ports/message.ts'
 import type { Callers } from '../callers.ts'
+import type { RemoteParents } from '../cluster/remote-parents.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { SendToChart } from '../send-to-chart.ts'
 import type { LiveTask } from '../live-task.ts'
@@ -46,6 +47,7 @@ export function createQuestionDesk(parts: {
   readonly journal: Journal
   readonly callers: Callers
   readonly inboxes: Inboxes
+  readonly remoteParents: () => RemoteParents
   /** Puts a question on the owner's desk. */
   readonly tellOwner: (owner: string, message: QuestionMessage, bytes: number) => void
   readonly send: SendToChart
@@ -55,9 +57,20 @@ export function createQuestionDesk(parts: {
   /** Works on the end of a task's code, if that waits for its turn: it came before whatever comes now. */
   readonly takeUpEnd: (task: LiveTask) => void
 }): QuestionDesk {
-  const { clock, deadlines, journal, callers, inboxes, tellOwner, send, rest, goOn, takeUpEnd } = parts
+  const { clock, deadlines, journal, callers, inboxes, remoteParents, tellOwner, send, rest, goOn, takeUpEnd } = parts
   const { settle, tell, expire, close } = createSettling({ journal, send, goOn, takeUpEnd })
-  const { open, passOn } = createAsking({ clock, deadlines, journal, callers, inboxes, tellOwner, send, rest, expire })
+  const { open, passOn } = createAsking({
+    clock,
+    deadlines,
+    journal,
+    callers,
+    inboxes,
+    remoteParents,
+    tellOwner,
+    send,
+    rest,
+    expire,
+  })
 
   return {
     ask(task, key, question, options) {
