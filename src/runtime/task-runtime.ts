@@ -260,9 +260,14 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     journal,
     births,
     nodeId: () => membership.nodeId(),
-    stopElsewhere: (record, cause) => {
-      if (membership.orders?.isElsewhere(record) !== true) return
-      membership.orders.send(record, { verb: 'cancel', cause }).catch(reportError)
+    stop: (record, cause) => {
+      const { orders } = membership
+      if (orders?.isElsewhere(record) === true) {
+        orders.send(record, { verb: 'cancel', cause }).catch(reportError)
+        return
+      }
+      const task = live.get(record.taskId)
+      if (task !== undefined) stopping.accept({ roots: [task], cause, rootEvent: 'task.cancel' })
     },
     hasRoom: () => supervisor.phase() === 'accepting' && live.size < limits.maxLive,
     mayRun: () => supervisor.phase() === 'accepting' && membership.isMember(),

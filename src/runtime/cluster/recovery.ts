@@ -58,8 +58,8 @@ export function createRecovery(parts: {
   readonly journal: Journal
   readonly births: Births
   readonly nodeId: () => string | undefined
-  /** Stops a task that another process runs. */
-  readonly stopElsewhere: (record: StoredRecord, cause: StopCause) => void
+  /** Stops a task wherever it runs. */
+  readonly stop: (record: StoredRecord, cause: StopCause) => void
   /** Whether one more task may live here. */
   readonly hasRoom: () => boolean
   /** Whether what names this node may run here just now. */
@@ -79,11 +79,11 @@ export function createRecovery(parts: {
     return parent !== undefined && !isFinalStatus(parent.status)
   }
 
-  /** Has children stopped that live in other processes. Until they have ended, nothing is decided about their parent. */
+  /** Has children stopped that live in this process or in others. Until they have ended, nothing is decided about their parent. */
   const stopChildren = async ({ taskId }: StoredRecord): Promise<boolean> => {
     const { records } = await store.list({ parentId: taskId, status: LIVE_STATUSES, limit: CHILDREN_PER_READ })
     const owned = records.filter(({ policy }) => policy.onParentEnd !== 'detach')
-    for (const child of owned) parts.stopElsewhere(child, { reason: 'parent', actor: taskId })
+    for (const child of owned) parts.stop(child, { reason: 'parent', actor: taskId })
     return owned.length > 0
   }
 

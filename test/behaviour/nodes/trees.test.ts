@@ -178,6 +178,29 @@ test('a child whose parent’s process dies is stopped, before anything is decid
   expect(verifyLog(items)).toEqual([])
 })
 
+test('a child whose parent’s process dies is stopped by its own process when no other is left, and the parent runs again there', async () => {
+  const nodes = setupNodes()
+  const child = controllableTool<string, string>('child', { honoursSignal: true })
+  const parent = defineTool({
+    name: 'parent',
+    policy: { recovery: 'rerun' },
+    run: async (_input: undefined, ctx) => (ctx.attempt === 1 ? new Promise<never>(() => undefined) : 'second'),
+  })
+  const [a, b] = [await nodes.start({ tools: [parent] }), await nodes.start({ tools: [parent] })]
+  const { taskId } = await a.ann.spawn(parent, undefined)
+  await nodes.settle()
+  const spawning = watch(b.tasks.session({ owner: 'ann', parentId: taskId }).spawn(child.tool, 'of the first'))
+  await nodes.advance(300)
+  a.kill()
+  await nodes.advance(4 * LEASE_MS)
+  expect(child.call(0).ctx.signal.aborted).toBe(true)
+  expect((await b.ann.get(spawning.value?.taskId ?? ''))?.cause).toEqual({ reason: 'parent', actor: taskId })
+  expect(await b.ann.result(taskId)).toBe('second')
+  const { items } = collect(b.ann.events())
+  await nodes.settle()
+  expect(verifyLog(items)).toEqual([])
+})
+
 test('a child whose own process dies fails, and its parent hears of it', async () => {
   const { a, b, child, parent, taskId, spawnBelow, advance } = await setupTree()
   const below = await spawnBelow()
