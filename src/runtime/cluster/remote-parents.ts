@@ -8,10 +8,10 @@
  * 2. Once that code has ended, the owner is told of what is still open.
  */
 import { isFinalStatus, type StopCause } from '../../../machines/vocabulary.ts'
-import { isTaskError, TaskError } from '../../errors.ts'
+import { isTaskError, mayPass, TaskError } from '../../errors.ts'
 import { RECONCILE_MS, type News } from '../../events/news.ts'
 import type { Clock } from '../../ports/clock.ts'
-import type { Deadlines } from '../../ports/deadlines.ts'
+import type { Deadlines, Moment } from '../../ports/deadlines.ts'
 import type { QuestionMessage } from '../../ports/message.ts'
 import type { TaskStore } from '../../ports/task-store.ts'
 import type { LiveTask } from '../live-task.ts'
@@ -71,9 +71,21 @@ export function createRemoteParents(parts: {
         if (isThere || child.spec.policy.onParentEnd === 'detach') parts.passOn(child)
         else parts.stop(child, { reason: 'parent', actor: taskId })
       }
-      const stopWatching = news.watch(child.spec.owner, () => void look().catch(parts.reportError))
-      if (child.endListeners === undefined) child.endListeners = [stopWatching]
-      else child.endListeners.push(stopWatching)
+      let again: Moment | undefined
+      const lookOrTryAgain = (): void => {
+        again?.disarm()
+        look().catch((error: unknown) => {
+          if (!mayPass(error)) parts.reportError(error)
+          else if (child.finalStatus === undefined) again = deadlines.idleAfter(RECONCILE_MS, lookOrTryAgain, undefined)
+        })
+      }
+      const stopWatching = news.watch(child.spec.owner, lookOrTryAgain)
+      const leave = (): void => {
+        stopWatching()
+        again?.disarm()
+      }
+      if (child.endListeners === undefined) child.endListeners = [leave]
+      else child.endListeners.push(leave)
     },
 
     mayAnswer: (child) => answering.has(child),

@@ -108,6 +108,23 @@ describe('a parent is told once', () => {
   })
 })
 
+test('that the code of a parent in another process has ended is found out though the store fails just then', async () => {
+  const faults = setupFaults()
+  const { b, spawnIn, ctxOf, advance, end, root } = await setupTree({ nodes: [{}, { wrap: faults.wrap }] })
+  await spawnIn(b, 'child')
+  void watch(ctxOf('child').ask('may', 'May I?', { to: 'parent' }))
+  await advance(300)
+  let left = 3
+  faults.plan(({ method, args: [taskId] }) =>
+    method === 'read' && taskId === root.taskId && (left -= 1) >= 0 ? 'failBefore' : undefined,
+  )
+  end('root')
+  await advance(20_000)
+  expect(left).toBeLessThan(0)
+  expect(await toldTo(b.ann)).toEqual(['may'])
+  expect(b.logged).toEqual([])
+})
+
 test('a question is told to the owner when the process of the parent does not answer for a minute', async () => {
   const faults = setupFaults()
   const { a, b, spawnIn, ctxOf, advance } = await setupTree({ nodes: [{ wrap: faults.wrap }] })
