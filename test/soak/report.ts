@@ -23,21 +23,15 @@ export function toMarkdown(report: SoakReport): string {
     `- results: ${list(deliveries)}`,
     `- at rest ${seconds(report.restedAfterMs)} after the last call`,
     '',
-    '| worker | lived | heap, MiB | heap a minute, KiB | handles | handles a minute | listeners | listeners a minute |',
-    '| --- | --- | --- | --- | --- | --- | --- | --- |',
-    ...workers.map(({ name, livedMs, growth: { heapBytes, handles, listeners } }) => {
-      const cells = [
-        name,
-        seconds(livedMs),
-        range(heapBytes, 2 ** 20),
-        slope(heapBytes, 1_024),
-        range(handles, 1),
-        slope(handles, 1),
-        range(listeners, 1),
-        slope(listeners, 1),
-      ]
-      return `| ${cells.join(' | ')} |`
-    }),
+    '| worker | lived | what | first → last | a minute |',
+    '| --- | --- | --- | --- | --- |',
+    ...workers.flatMap(({ name, livedMs, growth }) =>
+      Object.entries(growth).map(([what, series]) => {
+        const unit = what === 'heap' ? 1_024 : 1
+        const shown = what === 'heap' ? 'heap, KiB' : what
+        return `| ${[name, seconds(livedMs), shown, range(series, unit), slope(series, unit)].join(' | ')} |`
+      }),
+    ),
     '',
     ...workers.map(({ name, counters }) => `- ${name}: ${list(counters)}`),
     '',
@@ -45,8 +39,7 @@ export function toMarkdown(report: SoakReport): string {
 }
 
 function range({ first, last }: Growth, unit: number): string {
-  const show = (value: number): string => (value / unit).toFixed(unit === 1 ? 0 : 1)
-  return `${show(first)} → ${show(last)}`
+  return `${Math.round(first / unit)} → ${Math.round(last / unit)}`
 }
 
 function slope({ perMinute, uncertainty, verdict }: Growth, unit: number): string {

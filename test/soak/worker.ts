@@ -25,8 +25,9 @@ export type WorkerNote =
 /** What is not to grow. */
 export interface Measured {
   readonly heapBytes: number
-  readonly handles: number
   readonly listeners: number
+  /** What the loop of the process knows, by its kind in Node, as `TCPSocketWrap`. */
+  readonly handles: Readonly<Record<string, number>>
   readonly counters: Readonly<Record<string, number>>
 }
 
@@ -51,9 +52,15 @@ const store = redisStore({
   },
 })
 const scenario = taskTrees()
+/** How many timers are those of the tools. */
+let sleeping = 0
 const tools = scenario.tools({
   name: String(process.pid),
-  sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+  async sleep(ms) {
+    sleeping += 1
+    await new Promise((resolve) => setTimeout(resolve, ms))
+    sleeping -= 1
+  },
   random01: Math.random,
   effect: () => undefined,
 })
@@ -121,7 +128,7 @@ const verbs = {
     }
     return {
       heapBytes: process.memoryUsage().heapUsed,
-      handles: process.getActiveResourcesInfo().length,
+      handles: countHandles(),
       listeners:
         countListeners(process) +
         door.listenerCount() +
@@ -129,6 +136,13 @@ const verbs = {
       counters: { ...counters },
     }
   },
+}
+
+/** Without the timers of the tools: these come and go with the load. */
+function countHandles(): Record<string, number> {
+  const counts: Record<string, number> = { Timeout: -sleeping }
+  for (const kind of process.getActiveResourcesInfo()) counts[kind] = (counts[kind] ?? 0) + 1
+  return counts
 }
 
 interface SpawnOrder {
