@@ -6,7 +6,15 @@
  *    rejects with the same `TaskNotFoundError`.
  * 3. No verb reaches a task except through the owner's `TaskPlaces`, or a list bound to the owner.
  */
-import { beginBelow, beginRun, beginSpawn, launch, type Begin, type BeginParts } from './calls/begin-call.ts'
+import {
+  beginBelow,
+  beginOfRecord,
+  beginRun,
+  beginSpawn,
+  launch,
+  type Begin,
+  type BeginParts,
+} from './calls/begin-call.ts'
 import {
   createPlainSpecs,
   toCheckedCall,
@@ -92,7 +100,7 @@ export function createSession(
     const parent = found instanceof Promise ? await found : found
     switch (parent.kind) {
       case 'here':
-        return launch(checked, () => below(parent.task), begin)
+        return launch(checked, () => below(parent.task), beginOfRecord(begin))
       case 'elsewhere': {
         const there = { ...outside, above: parent.record, plainSpecs: undefined }
         return launch(checked, () => there, beginBelow(parts, parent, begin))

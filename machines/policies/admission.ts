@@ -41,6 +41,7 @@ export interface AdmissionParent {
 export type AdmissionRefusal =
   | { readonly code: 'supervisor_closed' }
   | { readonly code: 'parent_stopping' }
+  | { readonly code: 'parent_idle' }
   | { readonly code: 'capacity_exceeded'; readonly limit: number }
   | { readonly code: 'depth_exceeded'; readonly limit: number }
   | { readonly code: 'children_exceeded'; readonly limit: number }
@@ -57,6 +58,8 @@ export function decideAdmission(limits: AdmissionLimits, request: AdmissionReque
     if (shortage !== undefined && shortage !== 'spawns') return { code: 'budget_exceeded', what: shortage }
     if (parent.isStopping || parent.status === 'stopping' || isFinalStatus(parent.status))
       return { code: 'parent_stopping' }
+    // Nobody is inside of a task whose code does not run. It may end without a look at what it owns.
+    if (parent.status === 'queued' || parent.status === 'retrying') return { code: 'parent_idle' }
     if (phase === 'stopped') return { code: 'supervisor_closed' }
     if (shortage !== undefined) return { code: 'budget_exceeded', what: shortage }
     if (parent.depth + 1 > limits.maxDepth) return { code: 'depth_exceeded', limit: limits.maxDepth }

@@ -127,6 +127,11 @@ function beginUnlessAborted<Result>(
   return begin(checked, parent)
 }
 
+/** Has a call kept in the store from its beginning. */
+export function beginOfRecord<Result>(begin: Begin<Result>): Begin<Result> {
+  return (checked, parent) => begin({ ...checked, spec: { ...checked.spec, durable: true } }, parent)
+}
+
 /** Begins a call below a task that runs in another process: that adopts it first. */
 export function beginBelow<Result>(
   { runtime, store, prepare, createId }: BeginParts,

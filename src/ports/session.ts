@@ -63,7 +63,8 @@ export interface SessionOptions {
   readonly conversation?: string
   /**
    * A task of this owner, in this process or another one: what the session starts becomes a child of it. For a sub-agent
-   * that works elsewhere than the agent which has asked for it. Such calls are tasks of record.
+   * that works elsewhere than the agent which has asked for it. Such calls are tasks of record. Below a task that waits for its
+   * turn, or for its next attempt, nothing starts: nobody is inside of it.
    */
   readonly parentId?: string
 }

@@ -1,5 +1,5 @@
 /** One numbered fact about a task. The log of these is its history. */
-import type { Correlation } from '../../machines/policies/lineage.ts'
+import type { Correlation, OnParentEnd } from '../../machines/policies/lineage.ts'
 import type { FinalStatus, StopCause, TaskFailure } from '../../machines/vocabulary.ts'
 import type { DeliveryEventData, DeliveryEventType, DeliveryKind } from './delivery.ts'
 import type { MessageSender } from './message.ts'
@@ -7,12 +7,16 @@ import type { TaskProgress, TaskRecord, TaskUsage } from './task-record.ts'
 
 /** What each type of event says, besides what all events say. */
 export interface TaskEventData {
-  /** The task exists; its code has not been called. Always the first event. */
-  /** `onParentEnd` is there when it is `detach`: the task may go on after its parent's end. */
+  /**
+   * The task exists; its code has not been called. Always the first event. `onParentEnd` is there unless it is `wait`: with
+   * `detach` the task may go on after its parent's end. `parent` is there when that runs in another process: its stop reaches
+   * the task a moment later, and it waits for a task that it has stopped no longer than its grace.
+   */
   'task.queued': {
     readonly description?: string
     readonly metadata?: Readonly<Record<string, unknown>>
-    readonly onParentEnd?: 'detach'
+    readonly onParentEnd?: Exclude<OnParentEnd, 'wait'>
+    readonly parent?: 'elsewhere'
   }
   /** The tool's code is called. The first attempt is number 1; each further one has a `task.retrying` before it. */
   'task.started': { readonly attempt: number }

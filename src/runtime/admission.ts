@@ -209,6 +209,10 @@ function toError(refusal: AdmissionRefusal, parent: LiveTask | undefined): TaskE
   switch (refusal.code) {
     case 'parent_stopping':
       return new ParentStoppingError(parent?.taskId)
+    case 'parent_idle':
+      return new TaskError('not_allowed', 'Nothing can start below a task whose code does not run yet.', {
+        taskId: parent?.taskId,
+      })
     case 'supervisor_closed':
       return new TaskError('supervisor_closed', 'The supervisor takes no new work.')
     case 'capacity_exceeded':

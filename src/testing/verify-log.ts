@@ -5,8 +5,10 @@
  * 2. A task has at most one terminal event, and nothing of it follows. A complete log has one of every task.
  * 3. A task's log begins with `task.queued` as number 1, unless the log is declared partial.
  * 4. A parent's terminal event comes after those of the children it owns, and so does the end of each attempt of it. A child
- *    that may go on after its parent says so in `task.queued` (`onParentEnd: 'detach'`).
- * 5. While a task is stopping or retrying, and once it is final, nothing below it starts.
+ *    that may go on after its parent says so in `task.queued` (`onParentEnd: 'detach'`). A child whose parent runs in another
+ *    process says that as well (`parent: 'elsewhere'`): once the parent has stopped it, it may outlive the grace of that.
+ * 5. While a task is stopping or retrying, and once it is final, nothing below it starts, but for what a stop has yet to reach in
+ *    another process.
  * 6. A task lies one deeper than its parent and in the same tree.
  * 7. `epoch` does not go back. Attempts start in the order of their numbers, from 1 without a hole, and `task.retrying`
  *    names the one that started last.
@@ -48,8 +50,15 @@ interface Seen {
   readonly parentId: string | undefined
   readonly rootId: string
   readonly depth: number
-  /** Ends before its parent does. Laws 4 and 5 end at one that may go on, and at one whose beginning the log does not have. */
-  readonly isOwned: boolean
+  /**
+   * Ends before its parent does. Laws 4 and 5 end at one that may go on, at one whose beginning the log does not have, and at one
+   * that a parent in another process has stopped.
+   */
+  isOwned: boolean
+  /** Its parent runs in another process, and so its stop comes from there. */
+  readonly isElsewhere: boolean
+  /** It is stopped also when its parent has succeeded. */
+  readonly isStoppedAtEnd: boolean
   lastSeq: number
   epoch: number
   attempt: number
@@ -101,6 +110,11 @@ export function createLogVerifier(options: VerifyOptions = {}): LogVerifier {
     breaches.push({ law, taskId, message })
   }
 
+  /** The parent does not wait for it for longer than its grace. */
+  const leave = (child: Seen): void => {
+    if (child.isElsewhere) child.isOwned = false
+  }
+
   const meet = (event: TaskEvent): Seen => {
     const seen: Seen = {
       taskId: event.taskId,
@@ -108,7 +122,9 @@ export function createLogVerifier(options: VerifyOptions = {}): LogVerifier {
       rootId: event.rootId,
       depth: event.depth,
       lastSeq: event.seq,
-      isOwned: event.type === 'task.queued' && event.onParentEnd === undefined,
+      isOwned: event.type === 'task.queued' && event.onParentEnd !== 'detach',
+      isElsewhere: event.type === 'task.queued' && event.parent === 'elsewhere',
+      isStoppedAtEnd: event.type === 'task.queued' && event.onParentEnd === 'cancel',
       epoch: event.epoch,
       attempt: 0,
       state: 'live',
@@ -123,6 +139,7 @@ export function createLogVerifier(options: VerifyOptions = {}): LogVerifier {
       report(3, event, `the log begins with ${event.type} as number ${event.seq}`)
     }
     const parent = event.parentId === undefined ? undefined : tasks.get(event.parentId)
+    if (parent !== undefined && parent.state !== 'live') leave(seen)
     if (parent !== undefined && (event.depth !== parent.depth + 1 || event.rootId !== parent.rootId)) {
       report(6, event, `depth ${event.depth} below a parent of depth ${parent.depth}`)
     }
@@ -145,7 +162,7 @@ export function createLogVerifier(options: VerifyOptions = {}): LogVerifier {
   const stoppedAbove = (seen: Seen): Seen | undefined => {
     let below = seen
     for (;;) {
-      if (below.parentId === undefined || !below.isOwned) return undefined
+      if (below.parentId === undefined || !below.isOwned || below.isElsewhere) return undefined
       const above = tasks.get(below.parentId)
       if (above === undefined) return undefined
       if (above.state !== 'live') return above
@@ -166,10 +183,14 @@ export function createLogVerifier(options: VerifyOptions = {}): LogVerifier {
 
   const checkChildren = (event: TaskEvent, what: string): void => {
     for (const child of childrenOf.get(event.taskId) ?? NONE) {
-      if (child.state !== 'final' && child.isOwned) {
-        report(4, event, `${what} before its child ${child.taskId}`)
-      }
+      if (event.type === 'task.completed' && child.isStoppedAtEnd) leave(child)
+      if (child.state !== 'final' && child.isOwned) report(4, event, `${what} before its child ${child.taskId}`)
     }
+  }
+
+  const noteStop = ({ taskId }: TaskEvent, seen: Seen): void => {
+    seen.state = 'stopping'
+    for (const child of childrenOf.get(taskId) ?? NONE) leave(child)
   }
 
   const checkRetry = (event: Extract<TaskEvent, { type: 'task.retrying' }>, seen: Seen): void => {
@@ -222,7 +243,7 @@ export function createLogVerifier(options: VerifyOptions = {}): LogVerifier {
     if (seen.state === 'final') report(2, item, `${item.type} follows the terminal event`)
     else if (item.type === 'task.started') checkStart(item, seen)
     else if (item.type === 'task.retrying') checkRetry(item, seen)
-    else if (item.type === 'task.stopping') seen.state = 'stopping'
+    else if (item.type === 'task.stopping') noteStop(item, seen)
     else if (item.type === 'task.asked' || item.type === 'task.answered' || item.type === 'task.resumed')
       checkQuestion(item, seen)
     else if (isFinalEventType(item.type)) checkEnd(item, seen)

@@ -1,5 +1,10 @@
 import { describe, expect, test } from 'vitest'
-import type { AdmissionLimits, AdmissionParent, AdmissionRequest } from '../../machines/policies/admission.ts'
+import type {
+  AdmissionLimits,
+  AdmissionParent,
+  AdmissionRefusal,
+  AdmissionRequest,
+} from '../../machines/policies/admission.ts'
 import { decideAdmission } from '../../machines/policies/admission.ts'
 import type { BackoffPolicy } from '../../machines/policies/backoff.ts'
 import { backoffDelayMs } from '../../machines/policies/backoff.ts'
@@ -143,18 +148,18 @@ describe('decideAdmission', () => {
     expect(decideAdmission(limits, request)).toEqual(refusal)
   })
 
-  test.each<[TaskStatus, boolean]>([
-    ['queued', true],
-    ['running', true],
-    ['waiting', true],
-    ['retrying', true],
-    ['finishing', true],
-    ['stopping', false],
-    ['completed', false],
-    ['failed', false],
-    ['cancelled', false],
-  ])('under a parent that is %s: %s', (status, isAdmitted) => {
-    expect(decideAdmission(limits, under({ status }))).toEqual(isAdmitted ? undefined : { code: 'parent_stopping' })
+  test.each<[TaskStatus, AdmissionRefusal['code'] | undefined]>([
+    ['queued', 'parent_idle'],
+    ['running', undefined],
+    ['waiting', undefined],
+    ['retrying', 'parent_idle'],
+    ['finishing', undefined],
+    ['stopping', 'parent_stopping'],
+    ['completed', 'parent_stopping'],
+    ['failed', 'parent_stopping'],
+    ['cancelled', 'parent_stopping'],
+  ])('under a parent that is %s: %s', (status, code) => {
+    expect(decideAdmission(limits, under({ status }))).toEqual(code && { code })
   })
 
   test('without limits anything goes', () => {
@@ -174,6 +179,7 @@ describe('decideAdmission', () => {
     const healthy: AdmissionParent = { ...bad, status: 'running', isStopping: false }
     const open = { ...everything, runIsCancelled: false, phase: 'accepting' } as const
     peel.push(
+      [{ ...everything, runIsCancelled: false, parent: { ...healthy, status: 'queued' } }, 'parent_idle'],
       [{ ...everything, runIsCancelled: false, parent: healthy }, 'supervisor_closed'],
       [{ ...open, parent: healthy }, 'depth_exceeded'],
       [{ ...open, parent: { ...healthy, depth: 2 } }, 'children_exceeded'],

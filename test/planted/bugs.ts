@@ -165,6 +165,20 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     replace: '',
     foundBy: ['log law 1', 'log law 3', 'log law 7', 'history rule 8'],
   },
+  {
+    title: 'children start below a task that waits for its turn',
+    file: 'machines/policies/admission.ts',
+    find: "if (parent.status === 'queued' || parent.status === 'retrying') return",
+    replace: "if (parent.status === 'retrying') return",
+    foundBy: ['log law 4'],
+  },
+  {
+    title: 'recovery decides about a task whose children live in other processes',
+    file: 'src/runtime/cluster/recovery.ts',
+    find: ' || (await stopChildren(orphan))',
+    replace: '',
+    foundBy: ['log law 4', 'log law 5'],
+  },
 ]
 
 /** Bugs that the simulation cannot see, for nothing in it comes that far; the contracts for stores and channels do. */

@@ -576,4 +576,148 @@ export const KEPT_PLANS: readonly KeptPlan[] = [
       { do: 'pass', ms: 3852 },
     ],
   },
+  {
+    title: 'nothing starts below a task that waits for its turn, and so nothing outlives it when it is cancelled there',
+    seed: 101,
+    nodes: 5,
+    steps: [
+      {
+        do: 'spawn',
+        node: 4,
+        owner: 'ann',
+        call: {
+          tool: 'strict',
+          input: {
+            kind: 'failing',
+            ms: 198,
+            children: [
+              { tool: 'branch', input: { kind: 'failing', ms: 83, children: [], awaits: false }, options: {} },
+              { tool: 'branch', input: { kind: 'quick', ms: 1801, children: [], awaits: true }, options: {} },
+              { tool: 'branch', input: { kind: 'quick', ms: 25, children: [], awaits: true }, options: {} },
+            ],
+            awaits: false,
+          },
+          options: {},
+        },
+      },
+      {
+        do: 'spawnBelow',
+        node: 1,
+        task: 1,
+        call: { tool: 'branch', input: { kind: 'slow', ms: 101, children: [], awaits: true }, options: {} },
+      },
+    ],
+  },
+  {
+    title: 'nothing starts below a task that was taken up again, before its next attempt',
+    seed: 554,
+    nodes: 1,
+    steps: [
+      {
+        do: 'spawn',
+        node: 0,
+        owner: 'ann',
+        call: { tool: 'again', input: { kind: 'stubborn', ms: 21, children: [], awaits: true }, options: {} },
+      },
+      { do: 'jump', node: 0, ms: 24_733 },
+      { do: 'stop', node: 0 },
+      { do: 'pass', ms: 2699 },
+      { do: 'restart', node: 0 },
+      { do: 'pass', ms: 3137 },
+      {
+        do: 'runBelow',
+        node: 0,
+        task: 0,
+        call: { tool: 'branch', input: { kind: 'deaf', ms: 313, children: [], awaits: false }, options: {} },
+      },
+    ],
+  },
+  {
+    title: 'a child whose process stands still may outlive the parent in another process that has stopped it',
+    seed: 365,
+    nodes: 5,
+    steps: [
+      {
+        do: 'spawn',
+        node: 2,
+        owner: 'ann',
+        call: { tool: 'branch', input: { kind: 'reporting', ms: 309, children: [], awaits: false }, options: {} },
+      },
+      {
+        do: 'spawnBelow',
+        node: 3,
+        task: 0,
+        call: {
+          tool: 'branch',
+          input: { kind: 'reading', ms: 151, children: [], awaits: false },
+          options: { onParentEnd: 'cancel' },
+        },
+      },
+      { do: 'pause', node: 3 },
+      { do: 'pass', ms: 1002 },
+    ],
+  },
+  {
+    title: 'what is run below a task is of record, and so it has begun before the task is stopped',
+    seed: 3078,
+    nodes: 2,
+    steps: [
+      {
+        do: 'spawn',
+        node: 0,
+        owner: 'ann',
+        call: { tool: 'branch', input: { kind: 'failing', ms: 352, children: [], awaits: true }, options: {} },
+      },
+      {
+        do: 'runBelow',
+        node: 0,
+        task: 0,
+        call: { tool: 'branch', input: { kind: 'deaf', ms: 303, children: [], awaits: true }, options: {} },
+      },
+    ],
+  },
+  {
+    title: 'a task does not wait for what it has stopped in a process that cannot write, nor do its next attempts',
+    seed: 3287,
+    nodes: 5,
+    steps: [
+      {
+        do: 'spawn',
+        node: 3,
+        owner: 'ann',
+        call: {
+          tool: 'branch',
+          input: {
+            kind: 'failing',
+            ms: 26,
+            children: [
+              { tool: 'branch', input: { kind: 'quick', ms: 322, children: [], awaits: false }, options: {} },
+              {
+                tool: 'branch',
+                input: {
+                  kind: 'quick',
+                  ms: 374,
+                  children: [
+                    { tool: 'branch', input: { kind: 'quick', ms: 362, children: [], awaits: false }, options: {} },
+                  ],
+                  awaits: true,
+                },
+                options: {},
+              },
+            ],
+            awaits: true,
+          },
+          options: { retry: { maxAttempts: 3, baseMs: 397, factor: 2, maxMs: 2000, jitter: 'full' } },
+        },
+      },
+      {
+        do: 'spawnBelow',
+        node: 0,
+        task: 3,
+        call: { tool: 'branch', input: { kind: 'failing', ms: 333, children: [], awaits: false }, options: {} },
+      },
+      { do: 'storeFault', node: 0, fault: 'hang', calls: 3 },
+      { do: 'pass', ms: 336 },
+    ],
+  },
 ]

@@ -63,7 +63,7 @@ describe('a simulation', () => {
 
   test('reaches what it is made for: every kind of fact, ends of every kind, takeovers, attempts and late ends', async () => {
     const seen = new Set<string>()
-    for (let seed = 1; seed <= 12; seed += 1) {
+    for (let seed = 1; seed <= 20; seed += 1) {
       const { history, plan, breaches } = await simulate(taskTrees(), { seed, steps: 300 })
       expect(breaches).toEqual([])
       for (const step of plan.steps) seen.add(step.do)
@@ -75,6 +75,7 @@ describe('a simulation', () => {
         seen.add(event.type)
         if (event.epoch > 1) seen.add('taken over')
         if (event.depth > 1) seen.add('a tree')
+        if (event.type === 'task.queued' && event.parent !== undefined) seen.add('a parent elsewhere')
         if (event.type === 'task.failed') seen.add(event.failure.code)
         if (event.type === 'task.cancelled') seen.add(event.stopCause.reason)
         if (event.type === 'task.failed' && event.abandoned === true) seen.add('abandoned')
@@ -82,13 +83,13 @@ describe('a simulation', () => {
     }
     const wanted = `
         committed acknowledged told seen peeked sent delivery kept counted
-        crash restart stop pause resume cut mend storeFault channelFault jump
+        spawnBelow runBelow redirectEnded crash restart stop pause resume cut mend storeFault channelFault jump
         task.completed task.asked task.answered task.message task.retrying task.redirected
         interrupted timeout queue_timeout child_failed tool_error user parent superseded
       `
       .trim()
       .split(/\s+/)
-    wanted.push('accepted', 'refused', 'taken over', 'a tree', 'abandoned')
+    wanted.push('accepted', 'refused', 'taken over', 'a tree', 'a parent elsewhere', 'abandoned')
     expect(wanted.filter((what) => !seen.has(what))).toEqual([])
   })
 

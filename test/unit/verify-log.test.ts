@@ -2,7 +2,9 @@ import type { StreamItem, TaskEvent, TaskEventType } from 'outlive'
 import { verifyLog, type LawBreach } from 'outlive/testing'
 import { expect, test } from 'vitest'
 
-type Fields = Partial<Record<keyof TaskEvent | 'attempt' | 'parentId' | 'key' | 'failure' | 'state', unknown>>
+type Fields = Partial<
+  Record<keyof TaskEvent | 'attempt' | 'parentId' | 'parent' | 'onParentEnd' | 'key' | 'failure' | 'state', unknown>
+>
 
 /** Writes logs of a few tasks, number by number. */
 function scribe() {
@@ -131,6 +133,78 @@ test('law 4: a parent that ends before a child it owns', () => {
   ]
   expect(verifyLog(log)).toEqual([{ law: 4, taskId: 'root', message: 'ended before its child child' }])
   expect(verifyLog(letGo(log, 'child'))).toEqual([])
+})
+
+test('law 4: a child of a parent in another process may outlive it once it has been stopped, and not before', () => {
+  const end = (child: Fields, endOfParent: readonly TaskEventType[]): LawBreach['law'][] => {
+    const write = scribe()
+    return lawsOf([
+      write('root', 'task.queued'),
+      write('root', 'task.started'),
+      write('child', 'task.queued', { ...below('root'), ...child }),
+      write('child', 'task.started', below('root')),
+      ...endOfParent.map((type) => write('root', type)),
+      write('child', 'task.cancelled', below('root')),
+    ])
+  }
+  const cancelled = ['task.stopping', 'task.cancelled'] as const
+  expect(end({ parent: 'elsewhere' }, cancelled)).toEqual([])
+  expect(end({}, cancelled)).toEqual([4])
+  expect(end({ parent: 'elsewhere' }, ['task.completed'])).toEqual([4])
+  // Its process is gone, and so nobody has stopped anything.
+  expect(end({ parent: 'elsewhere' }, ['task.failed'])).toEqual([4])
+  expect(end({ parent: 'elsewhere', onParentEnd: 'cancel' }, ['task.completed'])).toEqual([])
+  expect(end({ parent: 'elsewhere', onParentEnd: 'cancel' }, ['task.failed'])).toEqual([4])
+  expect(end({ onParentEnd: 'cancel' }, ['task.completed'])).toEqual([4])
+  // What was stopped with an attempt is not waited for by the next one.
+  const attempts = ['task.stopping', 'task.retrying', 'task.started', 'task.completed'] as const
+  const numbers = [{}, { attempt: 1, failure: { code: 'timeout' } }, { attempt: 2 }, {}]
+  const write = scribe()
+  const log = (child: Fields): StreamItem[] => [
+    write('root', 'task.queued'),
+    write('root', 'task.started'),
+    write('child', 'task.queued', { ...below('root'), ...child }),
+    write('child', 'task.started', below('root')),
+    ...attempts.map((type, index) => write('root', type, numbers[index])),
+    write('child', 'task.cancelled', below('root')),
+  ]
+  expect(lawsOf(log({ parent: 'elsewhere' }))).toEqual([])
+})
+
+test('law 4: a child that comes to be in another process while its parent is stopped is not waited for', () => {
+  const born = (child: Fields): LawBreach['law'][] => {
+    const write = scribe()
+    return lawsOf([
+      write('root', 'task.queued'),
+      write('root', 'task.started'),
+      write('root', 'task.stopping'),
+      write('child', 'task.queued', { ...below('root'), ...child }),
+      write('root', 'task.cancelled'),
+      write('child', 'task.cancelled', below('root')),
+    ])
+  }
+  expect(born({ parent: 'elsewhere' })).toEqual([])
+  expect(born({})).toEqual([4])
+})
+
+test('law 5: what a stop has yet to reach in another process may start meanwhile, and whatever is below it', () => {
+  const starts = (child: Fields): LawBreach['law'][] => {
+    const write = scribe()
+    return lawsOf([
+      write('root', 'task.queued'),
+      write('root', 'task.started'),
+      write('child', 'task.queued', { ...below('root'), ...child }),
+      write('root', 'task.stopping'),
+      write('child', 'task.started', below('root')),
+      write('leaf', 'task.queued', below('child', 2, 'root')),
+      write('leaf', 'task.started', below('child', 2, 'root')),
+      write('leaf', 'task.completed', below('child', 2, 'root')),
+      write('child', 'task.cancelled', below('root')),
+      write('root', 'task.cancelled'),
+    ])
+  }
+  expect(starts({ parent: 'elsewhere' })).toEqual([])
+  expect(starts({})).toEqual([5, 5])
 })
 
 test('law 5: a task that starts below one that is stopping or final', () => {

@@ -43,13 +43,17 @@ function takeInput({ rare }: LiveTask): readonly Attachment[] {
   return [{ kind: 'input', json }]
 }
 
-export function queuedDataOf({ spec: { description, metadata, policy } }: LiveTask): TaskEventData['task.queued'] {
-  const { onParentEnd } = policy
-  if (description === undefined && metadata === undefined && onParentEnd !== 'detach') return NO_DATA
+export function queuedDataOf({ spec, parentId, above }: LiveTask): TaskEventData['task.queued'] {
+  const { description, metadata } = spec
+  const { onParentEnd } = spec.policy
+  // The first event comes before any child has become a root.
+  const isElsewhere = parentId !== undefined && above.kind === 'owner'
+  if (description === undefined && metadata === undefined && onParentEnd === 'wait' && !isElsewhere) return NO_DATA
   return {
     ...(description === undefined ? {} : { description }),
     ...(metadata === undefined ? {} : { metadata }),
-    ...(onParentEnd === 'detach' ? { onParentEnd } : {}),
+    ...(onParentEnd === 'wait' ? {} : { onParentEnd }),
+    ...(isElsewhere ? { parent: 'elsewhere' } : {}),
   }
 }
 

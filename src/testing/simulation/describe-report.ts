@@ -128,6 +128,9 @@ function lineOfStep(step: SimulationStep, index: number): string {
       return `Note over ${process}: ${text}`
     case 'spawn':
     case 'run':
+    case 'spawnBelow':
+    case 'runBelow':
+    case 'redirectEnded':
     case 'cancel':
     case 'answer':
     case 'send':
@@ -150,6 +153,12 @@ function textOfStep(step: SimulationStep): string {
     case 'spawn':
     case 'run':
       return `${step.owner} ${step.do}s ${textOfCall(step.call)}`
+    case 'spawnBelow':
+      return `below task ${step.task} from the youngest: spawns ${textOfCall(step.call)}`
+    case 'runBelow':
+      return `below task ${step.task} from the youngest: runs ${textOfCall(step.call)}`
+    case 'redirectEnded':
+      return `redirect to box ${step.box}${step.again ? ' again' : ''}, ended task ${step.task} from the youngest`
     case 'cancelAll':
       return `${step.owner} cancels all`
     case 'crash':

@@ -18,6 +18,21 @@ export type SimulationStep =
       readonly task: number
     }
   | { readonly do: 'cancelAll'; readonly node: number; readonly owner: Owner }
+  /** A call from inside a task: a child of it, wherever it is called. Of a live task, if there is one. */
+  | {
+      readonly do: 'spawnBelow' | 'runBelow'
+      readonly node: number
+      readonly task: number
+      readonly call: SimulatedCall
+    }
+  /** The result of a task that has ended goes to the box of this number, too; with `again` once more. */
+  | {
+      readonly do: 'redirectEnded'
+      readonly node: number
+      readonly task: number
+      readonly box: number
+      readonly again: boolean
+    }
   /** Somebody else tries a verb on the task. */
   | { readonly do: 'peek'; readonly node: number; readonly task: number; readonly verb: number }
   /** A consumer of the owner's events begins, or goes on elsewhere. */
@@ -71,6 +86,9 @@ const STEPS = {
   look: 5,
   peek: 3,
   follow: 3,
+  spawnBelow: 6,
+  runBelow: 1,
+  redirectEnded: 2,
 } as const
 /** How often a fault, when one comes. Each that lasts has what ends it, drawn more often. */
 const FAULT_WEIGHTS: Readonly<Record<FaultKind, Partial<Record<SimulatedFault['do'], number>>>> = {
@@ -84,6 +102,7 @@ const FAULT_WEIGHTS: Readonly<Record<FaultKind, Partial<Record<SimulatedFault['d
 }
 const FAULTY_PART = 0.2
 const CONSUMERS = 4
+const BOXES = 3
 /** Deadlines are kept as moments: what a process keeps while its clock is wrong is wrong by as much. */
 const MAX_JUMP_MS = 60_000
 
@@ -127,6 +146,11 @@ function drawStep(random: Random, scenario: Scenario, nodes: number): Simulation
     case 'spawn':
     case 'run':
       return { do: kind, node, owner, call: scenario.drawCall(random) }
+    case 'spawnBelow':
+    case 'runBelow':
+      return { do: kind, node, task: drawTask(random), call: drawChild(random, scenario) }
+    case 'redirectEnded':
+      return { do: kind, node, task: drawTask(random), box: random.below(BOXES), again: random.chance(0.3) }
     case 'cancelAll':
       return { do: kind, node, owner }
     case 'follow':
@@ -143,6 +167,12 @@ function drawStep(random: Random, scenario: Scenario, nodes: number): Simulation
     case 'look':
       return { do: kind, node, task: drawTask(random) }
   }
+}
+
+function drawChild(random: Random, scenario: Scenario): SimulatedCall {
+  const call = scenario.drawCall(random)
+  if (random.chance(0.6)) return call
+  return { ...call, options: { ...call.options, onParentEnd: random.pick(['cancel', 'detach']) } }
 }
 
 function drawFault(random: Random, weights: Record<SimulatedFault['do'], number>, nodes: number): SimulatedFault {

@@ -18,7 +18,8 @@ export interface NodeProcess {
   readonly name: string
   readonly clock: ProcessClock
   readonly tasks: TaskSupervisor
-  session(owner: Owner): Session
+  /** `parentId`: inside of that task. */
+  session(owner: Owner, parentId?: string): Session
   /** @throws TypeError when the scenario has no such tool */
   tool(name: string): AnyToolDefinition
   /** What it is asked from outside, and answers; nothing when it is gone before. */
@@ -119,7 +120,10 @@ export function startProcess({ scenario, timeline, name, seed, ...parts }: Proce
     name,
     clock,
     tasks,
-    session: (owner) => (sessions[owner] ??= tasks.session({ owner })),
+    session(owner, parentId) {
+      if (parentId !== undefined) return tasks.session({ owner, parentId })
+      return (sessions[owner] ??= tasks.session({ owner }))
+    },
     tool(wanted) {
       const tool = tools.find((known) => known.name === wanted)
       if (tool === undefined) throw new TypeError(`the scenario has no tool ${wanted}`)

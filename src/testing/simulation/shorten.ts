@@ -50,7 +50,7 @@ export async function shorten(
 
   const simplifyAt = async (index: number): Promise<boolean> => {
     const step = steps[index]
-    if (step?.do !== 'spawn' && step?.do !== 'run') return false
+    if (step === undefined || !('call' in step)) return false
     for (const call of scenario.simplify?.(step.call) ?? []) {
       if (!mayTry()) return false
       const candidate = steps.with(index, { ...step, call })

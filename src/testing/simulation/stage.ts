@@ -1,5 +1,6 @@
 /** What a plan is carried out on: processes over one store, one time, and a note of what everybody is told. */
 import { memoryStore } from '../../adapters/memory/memory-store.ts'
+import { isFinalStatus } from '../../../machines/vocabulary.ts'
 import { toEventView } from '../../events/task-event-view.ts'
 import type { ChannelSend } from '../../ports/channel.ts'
 import { isTaskEvent } from '../../ports/task-event.ts'
@@ -21,7 +22,9 @@ export interface Stage {
   /** A process with the name of this number, as a program that is loaded. */
   start(index: number): NodeProcess
   /** A task that the store has, counted back from the youngest. */
-  taskAt(back: number): { readonly taskId: string; readonly owner: Owner } | undefined
+  taskAt(back: number): KnownTask | undefined
+  /** The same among those that live, as often around as it takes. Where none does: among all. */
+  liveTaskAt(back: number): KnownTask | undefined
   /** Notes what the store has got since it was looked at last: before what is said of it, so that a story is in order. */
   readStore(): void
   /** Lets everything happen that needs no time to pass. */
@@ -32,13 +35,18 @@ export interface Stage {
   failSends(faults: ('reject' | 'hang')[]): void
 }
 
+export interface KnownTask {
+  readonly taskId: string
+  readonly owner: Owner
+}
+
 const FEED_PAGE = 1_000
 
 export function createStage(scenario: Scenario, plan: SimulationPlan, note: Stage['note']): Stage {
   const timeline = createTimeline()
   const store = memoryStore({ shared: true })
   const createId = sequentialIds('id')
-  const known: { readonly taskId: string; readonly owner: Owner }[] = []
+  const known: KnownTask[] = []
   let channelFaults: ('reject' | 'hang')[] = []
   let position = 0
   let lives = 0
@@ -90,6 +98,12 @@ export function createStage(scenario: Scenario, plan: SimulationPlan, note: Stag
     })
   }
 
+  const isLive = ({ taskId }: KnownTask): boolean => {
+    const record = store.read(taskId) as Awaited<ReturnType<typeof store.read>>
+    return record !== undefined && !isFinalStatus(record.status)
+  }
+  const taskAt = (back: number): KnownTask | undefined => known[known.length - 1 - back]
+
   const settle = async (): Promise<void> => {
     await timeline.settle()
     await turnOfTheLoop()
@@ -102,7 +116,11 @@ export function createStage(scenario: Scenario, plan: SimulationPlan, note: Stag
     note,
     nodes: Array.from({ length: plan.nodes }, (_, index) => start(index)),
     start,
-    taskAt: (back) => known[known.length - 1 - back],
+    taskAt,
+    liveTaskAt(back) {
+      const live = known.filter(isLive)
+      return live.length === 0 ? taskAt(back) : live.at(-1 - (back % live.length))
+    },
     readStore,
     settle,
     async pass(ms) {

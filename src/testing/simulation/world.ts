@@ -5,7 +5,7 @@ import type { SpawnCall } from '../../ports/task-handle.ts'
 import { createConsumers } from './consumers.ts'
 import { heal } from './healing.ts'
 import type { NodeProcess } from './process.ts'
-import type { SimulationPlan, SimulationStep } from './plan.ts'
+import type { Owner, SimulationPlan, SimulationStep } from './plan.ts'
 import type { Scenario, SimulatedCall } from './scenario.ts'
 import { createStage, type Stage } from './stage.ts'
 import { peek } from './strangers.ts'
@@ -19,6 +19,8 @@ export interface World {
   sumUp(): Promise<void>
   nowMs(): number
 }
+
+type StepOf<Kind extends SimulationStep['do']> = Extract<SimulationStep, { readonly do: Kind }>
 
 const WAIT_MS = 4_000
 
@@ -75,29 +77,56 @@ export function createWorld(scenario: Scenario, plan: SimulationPlan, note: Stag
     }
   }
 
+  const spawn = (
+    node: NodeProcess,
+    owner: Owner,
+    { call, parentId }: { call: SimulatedCall; parentId?: string },
+  ): void =>
+    node.ask(
+      () => node.session(owner, parentId).spawn(...callOf(node, call)),
+      ({ taskId }) => {
+        stage.readStore()
+        note({ type: 'acknowledged', taskId, owner })
+      },
+    )
+
+  const redirectEnded = (node: NodeProcess, { task, box, again }: StepOf<'redirectEnded'>): void => {
+    const found = stage.taskAt(task)
+    if (found === undefined) return
+    const { taskId, owner } = found
+    node.ask(async () => {
+      const record = await store.read(taskId)
+      if (record?.endedAt !== undefined) await node.session(owner).redirect(taskId, `mail:late-${box}`, { again })
+    })
+  }
+
   const nodeOf = (index: number): NodeProcess => nodes[index % nodes.length] as NodeProcess
 
   const act = (step: SimulationStep): void => {
     switch (step.do) {
       case 'pass':
         break
-      case 'spawn': {
-        const { owner } = step
-        const node = nodeOf(step.node)
-        node.ask(
-          () => node.session(owner).spawn(...callOf(node, step.call)),
-          ({ taskId }) => {
-            stage.readStore()
-            note({ type: 'acknowledged', taskId, owner })
-          },
-        )
+      case 'spawn':
+        spawn(nodeOf(step.node), step.owner, step)
         break
-      }
       case 'run': {
         const node = nodeOf(step.node)
         node.ask(() => node.session(step.owner).run(...callOf(node, step.call)))
         break
       }
+      case 'spawnBelow':
+      case 'runBelow': {
+        const parent = stage.liveTaskAt(step.task)
+        if (parent === undefined) break
+        const { taskId: parentId, owner } = parent
+        const node = nodeOf(step.node)
+        if (step.do === 'spawnBelow') spawn(node, owner, { call: step.call, parentId })
+        else node.ask(() => node.session(owner, parentId).run(...callOf(node, step.call)))
+        break
+      }
+      case 'redirectEnded':
+        redirectEnded(nodeOf(step.node), step)
+        break
       case 'cancelAll':
         nodeOf(step.node).ask(() => nodeOf(step.node).session(step.owner).cancelAll())
         break

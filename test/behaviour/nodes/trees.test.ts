@@ -117,6 +117,86 @@ test('nothing starts below a parent that has ended, is stopping, is unknown or i
   expect(() => b.tasks.session({ owner: 'ann', parentId: 7 as never })).toThrow(TypeError)
 })
 
+test('nothing starts below a task whose code does not run yet: one that waits for its turn, one before its next attempt', async () => {
+  const nodes = setupNodes()
+  const child = controllableTool('child')
+  const failing = defineTool({
+    name: 'failing',
+    policy: { retry: { maxAttempts: 2, baseMs: 60_000, jitter: 'none' } },
+    run: () => Promise.reject(new Error('broken')),
+  })
+  const a = await nodes.start({ limits: { maxRunning: 1 } })
+  const b = await nodes.start()
+  const retrying = await a.ann.spawn(failing, undefined)
+  await nodes.settle()
+  await a.ann.spawn(controllableTool('holder').tool, undefined)
+  const queued = await a.ann.spawn(child.tool, undefined)
+  await nodes.settle()
+  const statuses = await Promise.all([retrying, queued].map(async ({ taskId }) => (await a.ann.get(taskId))?.status))
+  expect(statuses).toEqual(['retrying', 'queued'])
+  const codesBelow = async (taskId: string): Promise<unknown[]> => {
+    const codes: unknown[] = []
+    for (const { tasks } of [a, b]) {
+      const spawning = watch(tasks.session({ owner: 'ann', parentId: taskId }).spawn(child.tool, undefined))
+      await nodes.advance(300)
+      codes.push(isTaskError(spawning.error) ? spawning.error.code : spawning.state)
+    }
+    return codes
+  }
+  expect(await codesBelow(queued.taskId)).toEqual(['not_allowed', 'not_allowed'])
+  expect(await codesBelow(retrying.taskId)).toEqual(['parent_stopping', 'parent_stopping'])
+  expect(child.calls).toHaveLength(0)
+})
+
+test('nothing starts below a task that was taken up again, before its next attempt', async () => {
+  const nodes = setupNodes()
+  const child = controllableTool('child')
+  const parent = defineTool({
+    name: 'parent',
+    policy: { recovery: 'rerun' },
+    run: () => new Promise<never>(() => undefined),
+  })
+  const a = await nodes.start({ tools: [parent] })
+  const b = await nodes.start({ tools: [parent], limits: { maxRunning: 1 } })
+  await b.ann.spawn(controllableTool('holder').tool, undefined)
+  const { taskId } = await a.ann.spawn(parent, undefined)
+  await nodes.settle()
+  a.kill()
+  await nodes.advance(3 * LEASE_MS)
+  expect((await b.ann.get(taskId))?.status).toBe('retrying')
+  const spawning = watch(b.tasks.session({ owner: 'ann', parentId: taskId }).spawn(child.tool, undefined))
+  await nodes.advance(300)
+  expect(spawning.error).toMatchObject({ code: 'not_allowed', taskId })
+})
+
+test.each(['here', 'elsewhere'])(
+  'what somebody runs below a parent that is %s is a task of record from the beginning',
+  async (where) => {
+    const { a, b, child, taskId, soon } = await setupTree()
+    const inside = (where === 'here' ? a : b).tasks.session({ owner: 'ann', parentId: taskId })
+    const running = watch(inside.run(child.tool, undefined, { inlineMs: Infinity }))
+    await soon(Promise.resolve())
+    const { tasks } = await b.ann.list({ parent: taskId })
+    expect(tasks).toMatchObject([{ status: 'running' }])
+    expect(running.state).toBe('pending')
+    child.call(0).resolve('done')
+    await soon(Promise.resolve())
+    expect(running.value).toMatchObject({ kind: 'inline', value: 'done' })
+  },
+)
+
+test('what is queued says where its parent runs, and what its end means for it', async () => {
+  const { a, b, child, parent, taskId, inside, soon } = await setupTree()
+  const there = await soon(inside.spawn(child.tool, undefined, { onParentEnd: 'cancel' }))
+  const here = await a.tasks.session({ owner: 'ann', parentId: taskId }).spawn(parent.tool, undefined)
+  const { items } = collect(b.ann.events())
+  await soon(Promise.resolve())
+  const queued = (id: string) => items.find((item) => item.type === 'task.queued' && item.taskId === id)
+  expect(queued(there.taskId)).toMatchObject({ parentId: taskId, parent: 'elsewhere', onParentEnd: 'cancel' })
+  expect(queued(here.taskId)).toMatchObject({ parentId: taskId })
+  for (const key of ['parent', 'onParentEnd']) expect(queued(here.taskId)).not.toHaveProperty(key)
+})
+
 test('a parent in the same process is found there', async () => {
   const { a, child, taskId, settle } = await setupTree()
   const below = await a.tasks.session({ owner: 'ann', parentId: taskId }).spawn(child.tool, undefined)
