@@ -52,7 +52,7 @@ export async function startPlace(kind: StoreKind, onEnd: (undo: () => Promise<vo
         port,
         location: `redis://127.0.0.1:${port}`,
         lanes: 3,
-        openStore: (name, by = port) => opened(redisStore({ url: `redis://127.0.0.1:${by}`, prefix: name })),
+        openStore: (name, by = port) => openStoreAt(kind, `redis://127.0.0.1:${by}`, name),
         openFloor: (name) => openRedisFloor(port, name),
         async serverCpuMs() {
           const said = (await client.info('cpu')).matchAll(/^used_cpu_(?:user|sys):([\d.]+)/gm)
@@ -64,16 +64,15 @@ export async function startPlace(kind: StoreKind, onEnd: (undo: () => Promise<vo
       mkdirSync(SCRATCH, { recursive: true })
       const folder = mkdtempSync(join(SCRATCH, 'sqlite-'))
       onEnd(async () => rmSync(folder, { recursive: true, force: true }))
-      const fileOf = (name: string): string => join(folder, `${name}.db`)
       return {
         port: 0,
         location: folder,
         lanes: 1,
-        openStore: (name) => opened(sqliteStore(fileOf(name))),
+        openStore: (name) => openStoreAt(kind, folder, name),
         async openFloor(name) {
           // It writes to the tables that a store has made.
-          await (await opened(sqliteStore(fileOf(name)))).close()
-          return openSqliteFloor(fileOf(name))
+          await (await openStoreAt(kind, folder, name)).close()
+          return openSqliteFloor(fileIn(folder, name))
         },
         serverCpuMs: async () => 0,
       }
@@ -91,9 +90,9 @@ export async function startPlace(kind: StoreKind, onEnd: (undo: () => Promise<vo
         port: Number(new URL(server.url()).port),
         location: server.url(),
         lanes: 1,
-        openStore: (name, by = 0) => opened(postgresStore({ url: urlBy(by), schema: name })),
+        openStore: (name, by = 0) => openStoreAt(kind, urlBy(by), name),
         async openFloor(name) {
-          await (await opened(postgresStore({ url: server.url(), schema: name }))).close()
+          await (await openStoreAt(kind, server.url(), name)).close()
           return openPostgresFloor(server.url(), name)
         },
         serverCpuMs: async () => 0,
@@ -102,7 +101,19 @@ export async function startPlace(kind: StoreKind, onEnd: (undo: () => Promise<vo
   }
 }
 
-async function opened(store: TaskStore): Promise<TaskStore> {
+/** For a process that was told where it is. `location` as in `StorePlace`. */
+export async function openStoreAt(kind: StoreKind, location: string, name: string): Promise<TaskStore> {
+  const store = storeAt(kind, location, name)
   await store.open?.()
   return store
+}
+
+function storeAt(kind: StoreKind, location: string, name: string): TaskStore {
+  if (kind === 'postgres') return postgresStore({ url: location, schema: name })
+  if (kind === 'sqlite') return sqliteStore(fileIn(location, name))
+  return redisStore({ url: location, prefix: name })
+}
+
+function fileIn(folder: string, name: string): string {
+  return join(folder, `${name}.db`)
 }
