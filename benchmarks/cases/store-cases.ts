@@ -82,7 +82,7 @@ function jobs(
     arguments: [
       `store=${store}`,
       isQuick ? 'rounds=2' : 'rounds=4',
-      ...(callers === undefined ? [] : [`callers=${callers}`]),
+      ...(callers === undefined ? [] : [`callers=${callers}`, 'jobs=6000']),
     ],
     value: 'ratio',
     unit: '×',
