@@ -43,6 +43,8 @@ export interface Orders {
 const ORDERS_PER_READ = 100
 /** More than can be read by a look that began before they were answered. */
 const MAX_ANSWERED = 10_000
+/** How long an order waits that did not find its task, at first; twice as long each time. */
+const GONE_PAUSE_MS = 50
 /** Longer than it takes to find a node dead and to take its tasks over, with the default lease. */
 const SEND_LIMIT_MS = 60_000
 
@@ -149,6 +151,8 @@ export function createOrders(parts: {
       waiting.add(wake)
     })
 
+  const someTime = (ms: number): Promise<void> => new Promise((resolve) => void deadlines.after(ms, resolve, undefined))
+
   const requireRecord = async ({ taskId, owner }: StoredRecord): Promise<StoredRecord> => {
     const record = await store.read(taskId)
     if (record === undefined || record.owner !== owner) throw new TaskNotFoundError()
@@ -194,13 +198,18 @@ export function createOrders(parts: {
     async send(record, order) {
       const giveUpAtMs = clock.monotonicMs() + SEND_LIMIT_MS
       let current = record
-      while (clock.monotonicMs() < giveUpAtMs) {
+      for (
+        let pauseMs = GONE_PAUSE_MS;
+        clock.monotonicMs() < giveUpAtMs;
+        pauseMs = Math.min(2 * pauseMs, RECONCILE_MS)
+      ) {
         if (isFinalStatus(current.status)) return { kind: 'ended', record: current }
         const outcome = await sendOnce(current, order, giveUpAtMs)
         if (outcome !== undefined) return outcome
-        // It was not there any more: by the next look its record says where it is.
+        // It was not there any more: a while later its record says where it is. A hint would not tell: the reply to another one who
+        // asks for the same task is one, and both would ask again and again.
         current = await requireRecord(record)
-        if (!isFinalStatus(current.status)) await someNews()
+        if (!isFinalStatus(current.status)) await someTime(pauseMs)
         current = await requireRecord(record)
       }
       throw new TaskError('task_unreachable', 'The process that runs the task does not answer.', {

@@ -304,3 +304,43 @@ test('a wait and a stream outlive reads that fail, and go on from where they sto
   await nodes.advance(60_000)
   await closing
 })
+
+test('those who ask for a task whose end is not kept yet do not keep each other asking', async () => {
+  const nodes = setupNodes()
+  let isStuck = false
+  let orders = 0
+  const a = await nodes.start({
+    wrap: (inner) => faultyStore(inner, ({ method }) => (isStuck && method === 'commit' ? 'hang' : undefined)),
+  })
+  const b = await nodes.start({
+    wrap: (inner) =>
+      faultyStore(inner, ({ method }) => {
+        if (method === 'sendOrder') orders += 1
+        // What never comes to rest is made to.
+        return orders > 1_000 ? 'hang' : undefined
+      }),
+  })
+  const work = controllableTool<undefined, string>('work')
+  const { taskId } = await a.ann.spawn(work.tool, undefined)
+  await nodes.settle()
+  isStuck = true
+  work.call(0).resolve('found')
+  await nodes.settle()
+
+  const first = watch(b.ann.send(taskId, 1))
+  await nodes.settle()
+  const second = watch(b.ann.send(taskId, 2))
+  await nodes.settle()
+  const sends = [first, second]
+  expect(orders, 'one each').toBe(2)
+  await nodes.advance(1_000)
+  expect(orders).toBeLessThan(20)
+  expect(sends.map(({ state }) => state)).toEqual(['pending', 'pending'])
+
+  isStuck = false
+  await nodes.advance(20_000)
+  for (const { state, error } of sends) {
+    expect(state).toBe('rejected')
+    expect(isTaskError(error, 'task_final')).toBe(true)
+  }
+})
