@@ -720,4 +720,77 @@ export const KEPT_PLANS: readonly KeptPlan[] = [
       { do: 'pass', ms: 336 },
     ],
   },
+  {
+    title: 'two who ask for a task whose end is not kept yet do not keep each other asking',
+    seed: 1881,
+    nodes: 3,
+    steps: [
+      {
+        do: 'spawn',
+        node: 1,
+        owner: 'ann',
+        call: {
+          tool: 'again',
+          input: {
+            kind: 'deaf',
+            ms: 202,
+            children: [
+              {
+                tool: 'strict',
+                input: { kind: 'slow', ms: 102, children: [], awaits: true },
+                options: { name: 'name-1', priority: 0, deliverTo: 'mail:box-1' },
+              },
+            ],
+            awaits: true,
+          },
+          options: { name: 'name-0' },
+        },
+      },
+      { do: 'storeFault', node: 1, fault: 'hang', calls: 2 },
+      { do: 'pass', ms: 1519 },
+      {
+        do: 'spawn',
+        node: 2,
+        owner: 'bob',
+        call: {
+          tool: 'branch',
+          input: { kind: 'quick', ms: 343, children: [], awaits: true },
+          options: { concurrencyKey: 'key-1', onBusy: 'keepLatest' },
+        },
+      },
+      { do: 'pass', ms: 1722 },
+      {
+        do: 'spawn',
+        node: 2,
+        owner: 'ann',
+        call: {
+          tool: 'again',
+          input: { kind: 'asking', ms: 114, children: [], awaits: true },
+          options: { timeoutMs: 744 },
+        },
+      },
+      {
+        do: 'spawn',
+        node: 2,
+        owner: 'ann',
+        call: {
+          tool: 'strict',
+          input: { kind: 'asking', ms: 0, children: [], awaits: true },
+          options: { concurrencyKey: 'key-0', onBusy: 'reject', attemptTimeoutMs: 466, deliverTo: 'mail:box-1' },
+        },
+      },
+      {
+        do: 'spawnBelow',
+        node: 1,
+        task: 7,
+        call: {
+          tool: 'branch',
+          input: { kind: 'asking', ms: 301, children: [], awaits: true },
+          options: { name: 'name-2' },
+        },
+      },
+      { do: 'storeFault', node: 1, fault: 'duplicate', calls: 2 },
+      { do: 'background', node: 1, task: 4 },
+    ],
+  },
 ]
