@@ -97,7 +97,7 @@ function webhooks({ isQuick }: Effort): Case {
     name: 'deliveries: p99 of 200 webhooks a second, with a dead endpoint : without one',
     section: 'stores',
     file: 'webhooks.bench.js',
-    arguments: isQuick ? ['rounds=4', 'seconds=3'] : ['rounds=4', 'seconds=4'],
+    arguments: isQuick ? ['rounds=4', 'seconds=3'] : ['rounds=4', 'seconds=3'],
     value: 'ratio',
     unit: '×',
     goal: 1.1,

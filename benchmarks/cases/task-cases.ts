@@ -45,7 +45,7 @@ export function taskCases({ isQuick }: Effort): Case[] {
       name: 'background, everyone',
       section: 'calls',
       file: 'background.bench.js',
-      arguments: isQuick ? ['rounds=3', 'tasks=5000'] : ['rounds=5', 'tasks=5000'],
+      arguments: isQuick ? ['rounds=3', 'tasks=5000'] : ['rounds=3', 'tasks=5000'],
       processes: 1,
     },
     memory('heap of a live inline call', 'run', { goal: 2_500, gate: 3_000 }),

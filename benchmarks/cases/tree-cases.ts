@@ -32,7 +32,7 @@ export function treeCases({ isQuick }: Effort): Case[] {
       name: 'trees, everyone',
       section: 'trees',
       file: 'trees.bench.js',
-      arguments: isQuick ? ['rounds=1', 'limit=5', 'sizes=10000'] : ['rounds=1', 'limit=5'],
+      arguments: isQuick ? ['rounds=1', 'limit=5', 'sizes=10000'] : ['rounds=1', 'limit=4'],
       processes: 1,
     },
   ]
