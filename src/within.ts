@@ -17,3 +17,7 @@ export async function within<Answer>(
     moment?.disarm()
   }
 }
+
+export function pause(deadlines: Deadlines, ms: number): Promise<void> {
+  return new Promise((resolve) => void deadlines.after(ms, resolve, undefined))
+}

@@ -6,6 +6,7 @@ import type { CancelReport, Ticket } from '../ports/task-handle.ts'
 import type { Callers } from './callers.ts'
 import type { Journal } from './journal/journal.ts'
 import type { Stopping } from './life/stopping.ts'
+import { onEnd } from './end-listeners.ts'
 import type { LiveTask } from './live-task.ts'
 import type { SendToChart } from './send-to-chart.ts'
 import { isAttached, statusOf } from './task-status.ts'
@@ -55,8 +56,7 @@ export function createLiveVerbs(parts: {
         for (; index < tasks.length; index += 1) {
           const task = tasks[index]
           if (task === undefined || !live.has(task.taskId)) continue
-          if (task.endListeners === undefined) task.endListeners = [waitForNext]
-          else task.endListeners.push(waitForNext)
+          onEnd(task, waitForNext)
           return
         }
         resolve()

@@ -20,6 +20,7 @@ import type { Clock } from '../ports/clock.ts'
 import type { Deadlines, Moment } from '../ports/deadlines.ts'
 import type { Logger } from '../ports/logger.ts'
 import { createDeadlines } from './deadlines.ts'
+import { onEnd } from './end-listeners.ts'
 import type { TaskRuntime } from './task-runtime.ts'
 
 /** How often the end of a flush is looked for. */
@@ -81,7 +82,7 @@ export function createShutdown(parts: {
       const waitForLive = (): void => {
         left = supervisor.live.size
         if (left === 0) return resolve()
-        for (const task of supervisor.live.values()) (task.endListeners ??= []).push(noteEnd)
+        for (const task of supervisor.live.values()) onEnd(task, noteEnd)
       }
       waitForLive()
     })

@@ -3,6 +3,7 @@
  *
  * A call's way: `run` or `spawn` → admission → (store) → task actor → journal → store → hub.
  */
+import type { StopCause } from '../../machines/vocabulary.ts'
 import type { Hub } from '../events/hub.ts'
 import type { News } from '../events/news.ts'
 import type { TaskDoor } from '../ports/task-door.ts'
@@ -147,10 +148,7 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     onKeptAfterLoss: () => membership.noteLetGo(),
   })
   const budgets = createBudgets({
-    stop: (top, what) => {
-      const cause = { reason: 'budget', note: what } as const
-      stopping.accept({ roots: [top], cause, rootEvent: 'task.cancel' })
-    },
+    stop: (top, what) => stop([top], { reason: 'budget', note: what }),
   })
   const reports = createReports({
     clock,
@@ -172,10 +170,7 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
   const keys = createKeys({
     deadlines,
     journal,
-    supersede: (tasks, by) => {
-      const cause = { reason: 'superseded', actor: by.taskId } as const
-      stopping.accept({ roots: tasks, cause, rootEvent: 'task.cancel' })
-    },
+    supersede: (tasks, by) => stop(tasks, { reason: 'superseded', actor: by.taskId }),
     supersedeElsewhere: async (holderId, by) => {
       try {
         const holder = await store.read(holderId)
@@ -248,6 +243,9 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     canHandBack: () => membership.canHandBack,
   })
   const { callers, stopping, send } = actors
+  const stop = (roots: readonly LiveTask[], cause: StopCause): void => {
+    stopping.accept({ roots, cause, rootEvent: 'task.cancel' })
+  }
   const verbs = createLiveVerbs({ live, journal, keys, callers, stopping, send })
   const { runningTask, isInside } = createRunningTask({ ambient, contexts, live })
   const recover = createRecovery({
@@ -267,7 +265,7 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
         return
       }
       const task = live.get(record.taskId)
-      if (task !== undefined) stopping.accept({ roots: [task], cause, rootEvent: 'task.cancel' })
+      if (task !== undefined) stop([task], cause)
     },
     hasRoom: () => supervisor.phase() === 'accepting' && live.size < limits.maxLive,
     mayRun: () => supervisor.phase() === 'accepting' && membership.isMember(),
@@ -346,9 +344,7 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     deadlines,
     reportError,
     orders: () => membership.orders,
-    stop: (child, cause) => {
-      stopping.accept({ roots: [child], cause, rootEvent: 'task.cancel' })
-    },
+    stop: (child, cause) => stop([child], cause),
     passOn: actors.questions.passOn,
   })
 

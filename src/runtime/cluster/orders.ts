@@ -19,6 +19,7 @@ import type { IdSource } from '../../ports/id-source.ts'
 import type { Logger } from '../../ports/logger.ts'
 import type { StoredRecord } from '../../ports/task-record.ts'
 import type { TaskStore } from '../../ports/task-store.ts'
+import { pause } from '../../within.ts'
 import type { Counters } from '../counters.ts'
 import type { LiveTask } from '../live-task.ts'
 import { createRecentKeys } from '../recent-keys.ts'
@@ -151,8 +152,6 @@ export function createOrders(parts: {
       waiting.add(wake)
     })
 
-  const someTime = (ms: number): Promise<void> => new Promise((resolve) => void deadlines.after(ms, resolve, undefined))
-
   const requireRecord = async ({ taskId, owner }: StoredRecord): Promise<StoredRecord> => {
     const record = await store.read(taskId)
     if (record === undefined || record.owner !== owner) throw new TaskNotFoundError()
@@ -209,7 +208,7 @@ export function createOrders(parts: {
         // It was not there any more: a while later its record says where it is. A hint would not tell: the reply to another one who
         // asks for the same task is one, and both would ask again and again.
         current = await requireRecord(record)
-        if (!isFinalStatus(current.status)) await someTime(pauseMs)
+        if (!isFinalStatus(current.status)) await pause(deadlines, pauseMs)
         current = await requireRecord(record)
       }
       throw new TaskError('task_unreachable', 'The process that runs the task does not answer.', {

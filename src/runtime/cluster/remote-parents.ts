@@ -14,6 +14,8 @@ import type { Clock } from '../../ports/clock.ts'
 import type { Deadlines, Moment } from '../../ports/deadlines.ts'
 import type { QuestionMessage } from '../../ports/message.ts'
 import type { TaskStore } from '../../ports/task-store.ts'
+import { pause } from '../../within.ts'
+import { onEnd } from '../end-listeners.ts'
 import type { LiveTask } from '../live-task.ts'
 import type { RemoteParent } from '../task-spec.ts'
 import type { Orders } from './orders.ts'
@@ -56,8 +58,6 @@ export function createRemoteParents(parts: {
     if (outcome.kind === 'ended') throw parentEnded(child)
   }
 
-  const someTime = (): Promise<void> => new Promise((resolve) => void deadlines.after(RECONCILE_MS, resolve, undefined))
-
   return {
     follow(child, parent) {
       const { taskId, epoch } = parent
@@ -80,12 +80,10 @@ export function createRemoteParents(parts: {
         })
       }
       const stopWatching = news.watch(child.spec.owner, lookOrTryAgain)
-      const leave = (): void => {
+      onEnd(child, () => {
         stopWatching()
         again?.disarm()
-      }
-      if (child.endListeners === undefined) child.endListeners = [leave]
-      else child.endListeners.push(leave)
+      })
     },
 
     mayAnswer: (child) => answering.has(child),
@@ -100,7 +98,7 @@ export function createRemoteParents(parts: {
           const isOutage = !isTaskError(error) || error.code === 'store_unavailable'
           if (!isOutage || clock.monotonicMs() >= giveUpAtMs) throw error
         }
-        await someTime()
+        await pause(deadlines, RECONCILE_MS)
       }
     },
   }

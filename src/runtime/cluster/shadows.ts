@@ -18,6 +18,7 @@ import type { QuestionMessage } from '../../ports/message.ts'
 import type { StoredRecord } from '../../ports/task-record.ts'
 import type { TaskStore } from '../../ports/task-store.ts'
 import type { TaskContext, ToolFunction } from '../../ports/tool.ts'
+import { onEnd } from '../end-listeners.ts'
 import type { LiveTask } from '../live-task.ts'
 import type { Inboxes } from '../messages/inboxes.ts'
 import { toQuestionLetter } from '../messages/question-message.ts'
@@ -130,9 +131,7 @@ export function createShadows(parts: {
       }
       const shadow = parts.startBelow(spec, parent)
       standing.set(childId, { shadow, told: new Set() })
-      const leave = (): void => void standing.delete(childId)
-      if (shadow.endListeners === undefined) shadow.endListeners = [leave]
-      else shadow.endListeners.push(leave)
+      onEnd(shadow, () => void standing.delete(childId))
       return toRemoteParent(parent)
     },
 
