@@ -10,7 +10,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { homedir, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -144,6 +144,23 @@ async function packagesLoadedBy(code: string): Promise<{ readonly packages: stri
   return { packages: [...new Set(packages)].sort(), files }
 }
 
+/** A folder of its own in which no package is installed. Node looks for packages in the folders above, too. */
+function folderWithoutPackages(): string {
+  const bases = [tmpdir(), '/var/tmp', '/dev/shm', homedir()].filter((base) => existsSync(base))
+  const base = bases.find((candidate) => !packagesReach(candidate))
+  if (base === undefined)
+    throw new Error(`Packages are installed above each of ${bases.join(', ')}: one has to be free.`)
+  const folder = mkdtempSync(join(base, 'outlive-package-'))
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+/** Whether packages are installed in a folder or one above it. */
+function packagesReach(folder: string): boolean {
+  if (existsSync(join(folder, 'node_modules'))) return true
+  return dirname(folder) !== folder && packagesReach(dirname(folder))
+}
+
 test('the tarball holds what is built, the documents and nothing else', () => {
   expect(packed.length).toBeGreaterThan(50)
   const strangers = packed.filter(
@@ -223,8 +240,7 @@ test('importing `outlive/tools` loads no more of the library than a model’s to
 })
 
 test('a store whose packages are not installed names them', async () => {
-  const elsewhere = mkdtempSync(join(tmpdir(), 'outlive-consumer-'))
-  onTestFinished(() => rmSync(elsewhere, { recursive: true, force: true }))
+  const elsewhere = folderWithoutPackages()
   cpSync(join(consumer, 'node_modules'), join(elsewhere, 'node_modules'), { recursive: true, verbatimSymlinks: true })
   const code = `
     import { isTaskError } from 'outlive'
@@ -263,8 +279,7 @@ test('the webhook channel loads no package until one is made, and names what is 
       console.log(JSON.stringify([error.name, error.message]))
     }
   `
-  const away = mkdtempSync(join(tmpdir(), 'outlive-package-'))
-  onTestFinished(() => rmSync(away, { recursive: true, force: true }))
+  const away = folderWithoutPackages()
   cpSync(installed, join(away, 'node_modules/outlive'), { recursive: true })
   const said = async (): Promise<unknown> =>
     JSON.parse((await run(process.execPath, ['--input-type=module', '--eval', code], { cwd: away })).stdout)
@@ -287,8 +302,7 @@ test('the chat channel loads no package until it sends, and names what is not in
       console.log(JSON.stringify([error.name, error.message]))
     }
   `
-  const away = mkdtempSync(join(tmpdir(), 'outlive-package-'))
-  onTestFinished(() => rmSync(away, { recursive: true, force: true }))
+  const away = folderWithoutPackages()
   cpSync(installed, join(away, 'node_modules/outlive'), { recursive: true })
   const said = async (): Promise<unknown> =>
     JSON.parse((await run(process.execPath, ['--input-type=module', '--eval', code], { cwd: away })).stdout)
@@ -319,9 +333,7 @@ test('importing `outlive/redis` loads no client of Redis, and without one a stor
     const { code, message } = await redisStore().open().catch((error) => error)
     console.log(JSON.stringify({ code, message }))
   `
-  // Away from here, as Node looks for packages in the folders above, too.
-  const away = mkdtempSync(join(tmpdir(), 'outlive-package-'))
-  onTestFinished(() => rmSync(away, { recursive: true, force: true }))
+  const away = folderWithoutPackages()
   cpSync(installed, join(away, 'node_modules/outlive'), { recursive: true })
   const { stdout } = await run(process.execPath, ['--input-type=module', '--eval', code], { cwd: away })
   expect(JSON.parse(stdout)).toEqual({
