@@ -66,27 +66,26 @@ export function memoise<TMachine extends AnyStateMachine>(machine: TMachine): TM
     return shape === undefined ? snapshot : enter(shape, snapshot.context)
   }
 
-  // `Object.create` gives `any`: what it makes inherits everything from the machine, so it is one.
-  const logic: AnyStateMachine = Object.create(machine) as AnyStateMachine
   const initial = walk(machine, addShape)
-
-  logic.transition = (snapshot, event: AnyEventObject, scope) => {
-    const shape = shapeOf(snapshot)
-    if (shape !== undefined) {
-      const next = shape.next.get(event.type)
-      if (next === shape) return snapshot
-      if (next !== undefined) return enter(next, snapshot.context)
-    }
-    return adopt(machine.transition(snapshot, event, scope))
-  }
-
   const context: unknown = machine.config.context
   const everyActorStartsAlike = typeof context !== 'function' && initial !== undefined
-  logic.getInitialSnapshot = (scope, input) =>
-    everyActorStartsAlike ? initial.snapshot : adopt(machine.getInitialSnapshot(scope, input))
-  logic.restoreSnapshot = (snapshot, scope) => adopt(machine.restoreSnapshot(snapshot, scope))
 
-  return logic as TMachine
+  const answers: Pick<AnyStateMachine, 'transition' | 'getInitialSnapshot' | 'restoreSnapshot'> = {
+    transition(snapshot, event: AnyEventObject, scope) {
+      const shape = shapeOf(snapshot)
+      if (shape !== undefined) {
+        const next = shape.next.get(event.type)
+        if (next === shape) return snapshot
+        if (next !== undefined) return enter(next, snapshot.context)
+      }
+      return adopt(machine.transition(snapshot, event, scope))
+    },
+    getInitialSnapshot: (scope, input) =>
+      everyActorStartsAlike ? initial.snapshot : adopt(machine.getInitialSnapshot(scope, input)),
+    restoreSnapshot: (snapshot, scope) => adopt(machine.restoreSnapshot(snapshot, scope)),
+  }
+  // `Object.create` gives `any`: what it makes inherits everything from the machine, so it is one.
+  return Object.assign(Object.create(machine) as TMachine, answers)
 }
 
 /** Visits every state reachable by plain steps and fills its row. Gives the initial shape, if the start itself is plain. */

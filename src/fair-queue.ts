@@ -8,7 +8,7 @@
  */
 
 export interface FairQueue<Item> {
-  readonly size: number
+  size(): number
   /** Gives what takes the item out again. */
   add(owner: string, priority: number, item: Item): () => void
   take(): Item | undefined
@@ -83,9 +83,7 @@ export function createFairQueue<Item>(isOpen: (owner: string) => boolean): FairQ
   }
 
   return {
-    get size() {
-      return size
-    },
+    size: () => size,
 
     add(owner, priority, item) {
       let line = lines.get(owner)

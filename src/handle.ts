@@ -64,7 +64,7 @@ class Handle implements TaskHandle {
   }
 
   events(options?: StreamOptions): AsyncIterableIterator<StreamItem> {
-    return this.#session.events({ ...options, taskId: this.taskId })
+    return this.#session.events(Object.assign({}, options, { taskId: this.taskId }))
   }
 
   get events$(): Observable<StreamItem> {

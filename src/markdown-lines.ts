@@ -78,7 +78,7 @@ export function openedFence(line: string): Fence | undefined {
   if (run === undefined) return undefined
   const info = line.slice(run.indent.length + run.marker.length)
   if (run.marker.startsWith('`') && info.includes('`')) return undefined
-  return { ...run, info: info.trimEnd() }
+  return { info: info.trimEnd(), ...run }
 }
 
 /** The three or more backticks or tildes that a line begins with, after at most three spaces. */

@@ -62,8 +62,6 @@ export function createOperator(parts: {
   const reads = createReadVerbs({ runtime, store, streams, places, owner: undefined })
 
   return {
-    ...reads,
-
     async cancel(taskId, options) {
       const { reason, note } = checkCancelOptions(options)
       const cause = { reason, actor: 'operator', ...(note === undefined ? {} : { note }) }
@@ -95,7 +93,9 @@ export function createOperator(parts: {
     },
 
     async stats() {
-      return { ...(await readStats(store, runtime.tree, undefined)), counters: { ...runtime.counters } }
+      return { counters: { ...runtime.counters }, ...(await readStats(store, runtime.tree, undefined)) }
     },
+
+    ...reads,
   }
 }

@@ -15,14 +15,7 @@ import {
   type Begin,
   type BeginParts,
 } from './calls/begin-call.ts'
-import {
-  createPlainSpecs,
-  toCheckedCall,
-  type Call,
-  type CallDefaults,
-  type CallPlace,
-  type CheckedCall,
-} from './calls/call-spec.ts'
+import { createPlainSpecs, toCheckedCall, type Call, type CallDefaults, type CallPlace } from './calls/call-spec.ts'
 import { createRetryCall } from './calls/retry-call.ts'
 import { createDeadDeliveries, toDeliveryRecord } from './dead-deliveries.ts'
 import type { Deliveries } from './delivery/deliveries.ts'
@@ -34,6 +27,7 @@ import { checkText } from './options.ts'
 import type { Session, SessionOptions } from './ports/session.ts'
 import { createReadVerbs } from './verbs/read-verbs.ts'
 import type { LiveTask } from './runtime/live-task.ts'
+import type { CheckedCall } from './runtime/task-spec.ts'
 import { readStats } from './stats.ts'
 import { createSteerVerbs } from './verbs/steer-verbs.ts'
 import type { Steering } from './verbs/steering.ts'
@@ -74,7 +68,14 @@ export function createSession(
     return running?.spec.owner === owner ? running : undefined
   }
 
-  const outside: CallPlace = { owner, conversation, origin, parent: undefined, plainSpecs: createPlainSpecs() }
+  const outside: CallPlace = {
+    owner,
+    conversation,
+    origin,
+    parent: undefined,
+    above: undefined,
+    plainSpecs: createPlainSpecs(),
+  }
   const below = (parent: LiveTask): CallPlace => ({ ...outside, parent, plainSpecs: undefined })
 
   /** A call made inside a task of the same owner joins that task's tree. */
@@ -111,7 +112,7 @@ export function createSession(
   }
 
   const begin = { run: beginRun(parts, () => session), spawn: beginSpawn(parts, () => session) }
-  const retryCall = createRetryCall({ store, tools: defaults.tools })
+  const retryCall = createRetryCall({ store, tools: defaults.toolbox.named })
   const steer = createSteerVerbs({
     runtime,
     store,
@@ -122,7 +123,6 @@ export function createSession(
     runningTask,
     toTarget: (target) => defaults.targets.resolveFor(owner, target),
   })
-  const inboxes = createInboxVerbs({ runtime, owner, waitMs, places, runningTask })
 
   const session: Session = {
     owner,
@@ -148,15 +148,7 @@ export function createSession(
     ...createWaitVerbs({ runtime, store, places, waitMs, runningTask, background: steer.background }),
     ...steer,
 
-    get inbox() {
-      return inboxes.inbox()
-    },
-
-    get deadLetters() {
-      return inboxes.deadLetters()
-    },
-
-    whenIdle: inboxes.whenIdle,
+    ...createInboxVerbs({ runtime, owner, waitMs, places, runningTask }),
 
     async deliveries(taskId) {
       const known = places.requireKnown(taskId)

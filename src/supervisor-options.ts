@@ -16,7 +16,7 @@ import type { AnyToolDefinition } from './ports/tool.ts'
 import { ambient, explicit, type Ambient } from './runtime/ambient.ts'
 import type { Inspector } from './runtime/supervisor-actor.ts'
 import { SETTINGS_NAMES, toSettings, type Settings, type SettingsOptions } from './settings.ts'
-import { toToolMap, type ResolvedTool } from './tool.ts'
+import { createToolbox, type Toolbox } from './tool.ts'
 
 export interface TaskSupervisorOptions extends SettingsOptions {
   /** Where tasks of record are kept. @defaultValue a store in memory */
@@ -72,7 +72,7 @@ export interface SupervisorParts {
   readonly context: Ambient
   readonly memoise: boolean
   readonly store: TaskStore
-  readonly tools: ReadonlyMap<string, ResolvedTool>
+  readonly toolbox: Toolbox
   /** It never throws. */
   readonly logger: Logger
   readonly clock: Clock
@@ -131,7 +131,7 @@ export function checkSupervisorOptions(options: TaskSupervisorOptions): Supervis
   const lineage = checkChoice('lineage', orDefault(options.lineage, 'ambient'), ['ambient', 'explicit'])
   const memoise = checkBoolean('memoise', orDefault(options.memoise, true))
   const store = checkMethods('store', options.store === undefined ? memoryStore() : options.store, STORE_METHODS)
-  const tools = toToolMap(options.tools === undefined ? [] : options.tools)
+  const toolbox = createToolbox(options.tools === undefined ? [] : options.tools)
   if (settings.retention.oversizeResult === 'spill' && store.durability === 'memory') {
     throw badOption('retention.oversizeResult', "'fail' or 'truncate' with a store in memory", 'spill')
   }
@@ -155,7 +155,7 @@ export function checkSupervisorOptions(options: TaskSupervisorOptions): Supervis
     context: lineage === 'ambient' ? ambient : explicit,
     memoise,
     store,
-    tools,
+    toolbox,
     logger,
     clock,
     createId,

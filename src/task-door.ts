@@ -42,7 +42,7 @@ export function createTaskDoor(parts: SessionParts): TaskDoor {
     const parent = live.get(call.parentId)
     if (parent === undefined) throw new ParentStoppingError(call.parentId)
     const { owner, conversation, origin } = parent.spec
-    return { owner, conversation, origin, parent, plainSpecs: plainSpecsBelow(parent.spec) }
+    return { owner, conversation, origin, parent, above: undefined, plainSpecs: plainSpecsBelow(parent.spec) }
   }
 
   return {

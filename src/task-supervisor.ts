@@ -79,7 +79,7 @@ const LOCAL_OWNER = 'local'
  */
 export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskSupervisor {
   const checked = checkSupervisorOptions(options)
-  const { settings, channels, targets, deliverTo, notices, context, memoise, store: given, tools } = checked
+  const { settings, channels, targets, deliverTo, notices, context, memoise, store: given, toolbox } = checked
   const { logger, clock, createId, random01, projection, inspect } = checked
 
   const counters = createCounters()
@@ -130,7 +130,7 @@ export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskS
       if (entry.kind !== 'end') delivery?.withdraw()
       return delivery !== undefined
     },
-    recall: createRecall(tools),
+    recall: createRecall(toolbox.named),
     reportError,
   })
   const view = (record: StoredRecord): TaskRecord => toTaskRecord(record, store.durability)
@@ -140,7 +140,7 @@ export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskS
     clock,
     deadlines,
     logger,
-    settings: { ...settings.delivery, digestMs: notices.digestMs, commitWaitMs: settings.commitWaitMs },
+    settings: { digestMs: notices.digestMs, commitWaitMs: settings.commitWaitMs, ...settings.delivery },
     random01,
     createId,
     nodeId: runtime.membership.nodeId,
@@ -203,7 +203,7 @@ export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskS
     reportError,
   })
 
-  const defaults: CallDefaults = { settings, targets, deliverTo, tools }
+  const defaults: CallDefaults = { settings, targets, deliverTo, toolbox }
   const parts = {
     runtime,
     store,
@@ -249,6 +249,7 @@ export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskS
   const own = isLocal ? createLocal() : createOwnerless(createLocal)
 
   return Object.defineProperties(own, {
+    [Symbol.asyncDispose]: { value: async () => void (await shutdown()) },
     ...describe({
       start: open,
       session(given: SessionOptions) {
@@ -259,7 +260,6 @@ export function createTaskSupervisor(options: TaskSupervisorOptions = {}): TaskS
       actor: runtime.supervisor.ref,
       shutdown,
     }),
-    [Symbol.asyncDispose]: { value: async () => void (await shutdown()) },
   }) as TaskSupervisor
 }
 

@@ -57,35 +57,45 @@ export interface ResolvedTool {
  * ```
  */
 export function defineTool<Input, Output>(definition: ToolDefinition<Input, Output>): ToolDefinition<Input, Output> {
-  resolveTool(definition)
+  checkTool(definition)
   return Object.freeze({ ...definition })
 }
 
-/** Tools by their names. @throws TypeError for what is no definition with a name, and for two of one name */
-export function toToolMap(value: unknown): ReadonlyMap<string, ResolvedTool> {
-  if (!Array.isArray(value)) throw badOption('tools', 'an array of tool definitions', value)
-  const tools = new Map<string, ResolvedTool>()
-  for (const tool of value as readonly unknown[]) {
-    if (typeof tool === 'function') throw badOption('tools', 'definitions, which have names', tool)
-    const resolvedTool = resolveTool(tool)
-    if (tools.has(resolvedTool.name)) throw badOption('tools', 'tools of different names', resolvedTool.name)
-    tools.set(resolvedTool.name, resolvedTool)
-  }
-  return tools
+/** The tools of a supervisor. */
+export interface Toolbox {
+  /** What can be called again in another process, by its name. */
+  readonly named: ReadonlyMap<string, ResolvedTool>
+  /** A tool, checked: the same answer for the same tool. @throws TypeError */
+  resolve(tool: unknown): ResolvedTool
 }
 
-const resolved = new WeakMap<object, ResolvedTool>()
-
-/** A tool, checked. @throws TypeError */
-export function resolveTool(tool: unknown): ResolvedTool {
-  if ((typeof tool !== 'object' || tool === null) && typeof tool !== 'function') {
-    throw badOption('tool', 'a function or a tool definition', tool)
+/** @throws TypeError for what is no definition with a name, and for two of one name */
+export function createToolbox(definitions: unknown): Toolbox {
+  if (!Array.isArray(definitions)) throw badOption('tools', 'an array of tool definitions', definitions)
+  // Not one for all supervisors: it would hold the tools of those that are gone until the next full collection.
+  const resolved = new WeakMap<object, ResolvedTool>()
+  const resolve = (tool: unknown): ResolvedTool => {
+    const known = resolved.get(tool as object)
+    if (known !== undefined) return known
+    const made = checkTool(tool)
+    resolved.set(tool as object, made)
+    return made
   }
-  const known = resolved.get(tool)
-  if (known !== undefined) return known
-  const made = typeof tool === 'function' ? fromFunction(tool as ToolFunction<never, unknown>) : fromDefinition(tool)
-  resolved.set(tool, made)
-  return made
+  const named = new Map<string, ResolvedTool>()
+  for (const definition of definitions as readonly unknown[]) {
+    if (typeof definition === 'function') throw badOption('tools', 'definitions, which have names', definition)
+    const tool = resolve(definition)
+    if (named.has(tool.name)) throw badOption('tools', 'tools of different names', tool.name)
+    named.set(tool.name, tool)
+  }
+  return { named, resolve }
+}
+
+/** @throws TypeError */
+export function checkTool(tool: unknown): ResolvedTool {
+  if (typeof tool === 'function') return fromFunction(tool as ToolFunction<never, unknown>)
+  if (typeof tool === 'object' && tool !== null) return fromDefinition(tool)
+  throw badOption('tool', 'a function or a tool definition', tool)
 }
 
 function fromFunction(run: ToolFunction<never, unknown>): ResolvedTool {
@@ -196,7 +206,7 @@ function checkModelFlags(
 }
 
 /** The part of a policy that a call may override. */
-type CallPolicy = Pick<
+export type CallPolicy = Pick<
   CheckedPolicy,
   'inlineMs' | 'timeoutMs' | 'attemptTimeoutMs' | 'retry' | 'onParentEnd' | 'durable' | 'queueMs' | 'onBusy'
 >

@@ -4,7 +4,7 @@
  * A call with a dedupe key looks for a twin, begins, and looks again when another one was faster. A host's ledger gives its
  * id before there is a task.
  */
-import type { CallPlace, CheckedCall } from './call-spec.ts'
+import type { CallPlace } from './call-spec.ts'
 import { ParentStoppingError, TaskError } from '../errors.ts'
 import { createHandle } from '../handle.ts'
 import type { RunOutcome, TaskHandle } from '../ports/task-handle.ts'
@@ -13,7 +13,7 @@ import type { IdSource } from '../ports/id-source.ts'
 import type { TaskStore } from '../ports/task-store.ts'
 import type { PrepareTask } from './prepare-task.ts'
 import type { LiveTask } from '../runtime/live-task.ts'
-import type { RemoteParent, TaskSpec } from '../runtime/task-spec.ts'
+import type { CheckedCall, RemoteParent, TaskSpec } from '../runtime/task-spec.ts'
 import { isEphemeral, TwinFound } from '../runtime/calls.ts'
 import type { TaskRuntime } from '../runtime/task-runtime.ts'
 import type { TaskPlace } from '../task-places.ts'

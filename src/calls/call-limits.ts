@@ -2,7 +2,7 @@
 import type { BudgetRequest } from '../../machines/policies/budget.ts'
 import { badOption, checkOptionNames, checkWhole, optional } from '../options.ts'
 import type { AttemptPolicy, TaskSpec } from '../runtime/task-spec.ts'
-import type { CheckedPolicy, ResolvedTool } from '../tool.ts'
+import type { CallPolicy, ResolvedTool } from '../tool.ts'
 
 const MAX_PRIORITY = 100
 const DEFAULT_MAX_INTERRUPTIONS = 3
@@ -24,9 +24,10 @@ export function toRecovery(tool: ResolvedTool, tools: ReadonlyMap<string, Resolv
 }
 
 /** What is said of attempts; nothing where nothing is, so that such a task has nothing of the kind. */
-export function toAttemptPolicy(own: CheckedPolicy, { policy, schema }: ResolvedTool): AttemptPolicy | undefined {
-  const { attemptTimeoutMs = Infinity, retry = false } = own
+export function toAttemptPolicy(asked: CallPolicy, { policy, schema }: ResolvedTool): AttemptPolicy | undefined {
   const { restarts, recovery } = policy
+  const attemptTimeoutMs = asked.attemptTimeoutMs ?? policy.attemptTimeoutMs ?? Infinity
+  const retry = asked.retry ?? policy.retry ?? false
   if (attemptTimeoutMs === Infinity && retry === false && restarts === undefined && recovery !== 'rerun')
     return undefined
   return Object.freeze({

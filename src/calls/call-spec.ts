@@ -3,10 +3,10 @@ import { toTargets, type Targets } from '../delivery/targets.ts'
 import { checkOptionNames, checkSignal, checkText, optional } from '../options.ts'
 import type { StoredRecord } from '../ports/task-record.ts'
 import type { LiveTask } from '../runtime/live-task.ts'
-import type { RemoteParent, TaskSpec } from '../runtime/task-spec.ts'
+import type { CheckedCall, TaskSpec } from '../runtime/task-spec.ts'
 import { fitTo } from '../schema.ts'
 import type { Settings } from '../settings.ts'
-import { checkCallPolicy, resolveTool, type ResolvedTool } from '../tool.ts'
+import { checkCallPolicy, type ResolvedTool, type Toolbox } from '../tool.ts'
 import { copyInput, toInputJson } from './call-input.ts'
 import { toWishes } from './call-keys.ts'
 import { toCorrelation, toMetadata, toName } from './call-labels.ts'
@@ -42,7 +42,7 @@ export interface CallPlace {
   readonly origin: string | undefined
   readonly parent: LiveTask | undefined
   /** The parent, where that runs in another process. */
-  readonly above?: StoredRecord | undefined
+  readonly above: StoredRecord | undefined
   /** Where calls from places just like this one find what they ask for; absent when there are no others. */
   readonly plainSpecs: PlainSpecs | undefined
 }
@@ -61,25 +61,11 @@ export interface Call {
   readonly options: unknown
 }
 
-export interface CheckedCall {
-  readonly spec: TaskSpec
-  readonly input: unknown
-  /** What was given, of a call that may be made again in another process. */
-  readonly inputJson: string | undefined
-  /** Given by the host's ledger; absent when nobody has given one. */
-  readonly taskId?: string
-  /** Its parent, which has adopted it in another process. */
-  readonly above?: RemoteParent
-  readonly signal: AbortSignal | undefined
-  readonly cancelSignal: AbortSignal | undefined
-}
-
 export interface CallDefaults {
   readonly settings: Settings
   readonly targets: Targets
   readonly deliverTo: readonly string[]
-  /** By name: what can be run again in another process. */
-  readonly tools: ReadonlyMap<string, ResolvedTool>
+  readonly toolbox: Toolbox
 }
 
 /** Checks a call. It answers at once unless the tool's schema does not. @throws TypeError or a `TaskError` */
@@ -88,7 +74,7 @@ export function toCheckedCall(
   place: CallPlace,
   defaults: CallDefaults,
 ): CheckedCall | Promise<CheckedCall> {
-  const tool = resolveTool(call.tool)
+  const tool = defaults.toolbox.resolve(call.tool)
   const options =
     call.options === undefined
       ? NO_OPTIONS
@@ -104,6 +90,8 @@ export function toCheckedCall(
       spec: wishes === undefined ? spec : { ...spec, ...wishes },
       input: fitting,
       inputJson,
+      taskId: undefined,
+      above: undefined,
       signal,
       cancelSignal,
     }
@@ -113,7 +101,7 @@ export function toCheckedCall(
   return fitted instanceof Promise ? fitted.then(({ value }) => complete(value)) : complete(fitted.value)
 }
 
-const NO_OPTIONS: Readonly<Record<string, unknown>> = Object.freeze({})
+const NO_OPTIONS: Readonly<Record<string, never>> = Object.freeze({})
 
 /** Plain calls of one tool from one place share what they ask for. */
 function specOf(
@@ -141,8 +129,8 @@ function toSpec(
 ): TaskSpec {
   const { policy } = tool
   const { settings } = defaults
-  const own = options === NO_OPTIONS ? policy : { ...policy, ...checkCallPolicy('', options) }
-  const queueMs = own.queueMs ?? settings.queueMs
+  const asked = options === NO_OPTIONS ? NO_OPTIONS : checkCallPolicy('', options)
+  const queueMs = asked.queueMs ?? policy.queueMs ?? settings.queueMs
   const explicit = optional(options['deliverTo'], (value) =>
     toTargets(value, (text) => defaults.targets.resolveFor(place.owner, text)),
   )
@@ -157,17 +145,18 @@ function toSpec(
       optional(options['description'], (value) => checkText('description', value, MAX_TEXT_CHARS)) ?? tool.description,
     metadata: optional(options['metadata'], toMetadata),
     correlation: optional(options['correlation'], toCorrelation),
-    inlineMs: kind === 'spawn' ? 0 : toInlineMs(policy.background, own.inlineMs ?? settings.inlineMs),
+    inlineMs:
+      kind === 'spawn' ? 0 : toInlineMs(policy.background, asked.inlineMs ?? policy.inlineMs ?? settings.inlineMs),
     policy: Object.freeze({
-      timeoutMs: own.timeoutMs ?? settings.timeoutMs,
-      onParentEnd: own.onParentEnd ?? 'wait',
+      timeoutMs: asked.timeoutMs ?? policy.timeoutMs ?? settings.timeoutMs,
+      onParentEnd: asked.onParentEnd ?? policy.onParentEnd ?? 'wait',
       onChildFailure: policy.onChildFailure ?? 'isolate',
       ...(queueMs === Infinity ? {} : { queueMs }),
     }),
-    attempts: toAttemptPolicy(own, tool),
-    recovery: toRecovery(tool, defaults.tools),
+    attempts: toAttemptPolicy(asked, tool),
+    recovery: toRecovery(tool, defaults.toolbox.named),
     budget: optional(options['budget'], toBudget),
-    durable: own.durable ?? false,
+    durable: asked.durable ?? policy.durable ?? false,
     priority: optional(options['priority'], toPriority) ?? 0,
     concurrency: undefined,
     dedupe: undefined,

@@ -2,9 +2,9 @@
 import { TaskError } from '../errors.ts'
 import type { StoredRecord } from '../ports/task-record.ts'
 import type { TaskStore } from '../ports/task-store.ts'
+import type { CheckedCall } from '../runtime/task-spec.ts'
 import type { ResolvedTool } from '../tool.ts'
 import { toBudget } from './call-limits.ts'
-import type { CheckedCall } from './call-spec.ts'
 import { createRecall } from './recall.ts'
 
 /** @throws `not_allowed` where the call cannot be made again */
@@ -26,6 +26,8 @@ export function createRetryCall(parts: {
       spec: { ...recalled.spec, dedupe: undefined, budget: budget && toBudget(budget.granted), retryOf: taskId },
       input: recalled.input,
       inputJson,
+      taskId: undefined,
+      above: undefined,
       signal: undefined,
       cancelSignal: undefined,
     }

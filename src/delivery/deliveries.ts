@@ -241,7 +241,7 @@ export function createDeliveries(parts: {
   }
 
   const request = (asked: Omit<Parameters<typeof requestDelivery>[0], 'deliveryId' | 'node' | 'at'>): OutboxEntry =>
-    requestDelivery({ ...asked, deliveryId: parts.createId(), node: parts.nodeId(), at: clock.now() })
+    requestDelivery({ deliveryId: parts.createId(), node: parts.nodeId(), at: clock.now(), ...asked })
 
   return {
     caller,

@@ -72,7 +72,7 @@ const TARGET_IS_DOWN: LaneVerdict = { kind: 'done', target: 'down' }
 
 export function createDelivery(given: OutboxEntry, parts: DeliveryParts): Delivery {
   const { clock, store, caller, limits } = parts
-  const actor = createActor(logic, { id: given.deliveryId }).start()
+  const actor = createActor(logic).start()
   const target = parts.parseTarget(given.target)
   const dueInMs = Math.max(given.dueAt ?? 0, parts.digests.dueAt(given)) - clock.now()
   let entry = given
@@ -237,7 +237,7 @@ export function createDelivery(given: OutboxEntry, parts: DeliveryParts): Delive
       for (let tries = 1; tries <= CLEAR_ATTEMPTS; tries += 1) {
         try {
           await caller.ask(target, async (call) => {
-            if (presence?.kind === 'placeholder') await presence.clear({ ...call, messageId })
+            if (presence?.kind === 'placeholder') await presence.clear({ messageId, ...call })
           })
           break
         } catch (error) {

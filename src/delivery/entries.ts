@@ -142,7 +142,7 @@ function withoutPlans(entry: OutboxEntry): OutboxEntry {
 }
 
 function next(entry: OutboxEntry, changes: Partial<OutboxEntry>): OutboxEntry {
-  const changed: OutboxEntry = { ...entry, ...changes, version: entry.version + 1 }
+  const changed: OutboxEntry = Object.assign({}, entry, changes, { version: entry.version + 1 })
   for (const part of [changed.log, changed.messageIds, changed.failure, changed.digestOf]) Object.freeze(part)
   return Object.freeze(changed)
 }

@@ -133,7 +133,7 @@ export function createLanes<Job extends LaneJob<Job>>(parts: {
       if (lane === undefined) break
       void runFirst(lane)
     }
-    if (running > 0 || ready.size > 0) return
+    if (running > 0 || ready.size() > 0) return
     const waiting = idle
     idle = []
     for (const tell of waiting) tell()
@@ -168,7 +168,7 @@ export function createLanes<Job extends LaneJob<Job>>(parts: {
     },
     whenIdle: () =>
       new Promise((resolve) => {
-        if (running === 0 && ready.size === 0) resolve()
+        if (running === 0 && ready.size() === 0) resolve()
         else idle.push(resolve)
       }),
     stop() {

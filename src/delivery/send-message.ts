@@ -60,7 +60,7 @@ export function createChannelCaller(parts: { readonly deadlines: Deadlines; read
     ask,
     async send(channel, { target, message }) {
       try {
-        const receipt = await ask(target, (call) => channel.send({ ...call, message }))
+        const receipt = await ask(target, (call) => channel.send({ message, ...call }))
         return { kind: 'accepted', messageId: messageIdOf(receipt) }
       } catch (error) {
         if (error === stopped) return { kind: 'stopped' }

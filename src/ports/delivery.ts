@@ -131,5 +131,5 @@ export type StoredDeliveryEvent = DeliveryLine & {
 
 /** The line of an entry's log as it stands in the feeds. */
 export function toDeliveryEvent({ deliveryId, target, kind }: OutboxEntry, line: DeliveryLine): StoredDeliveryEvent {
-  return { ...line, deliveryId, target, kind }
+  return { deliveryId, target, kind, ...line }
 }

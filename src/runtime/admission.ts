@@ -17,7 +17,7 @@ import type { Journal } from './journal/journal.ts'
 import type { Keys } from './turns/keys.ts'
 import { budgetExceeded, findShortBudget, type Budgets } from './budgets.ts'
 import { createLiveTask, rareOf, type LiveTask } from './live-task.ts'
-import type { RemoteParent, TaskSpec } from './task-spec.ts'
+import type { CallSignals, CheckedCall, TaskSpec } from './task-spec.ts'
 import { statusOf } from './task-status.ts'
 import type { SupervisorActor } from './supervisor-actor.ts'
 import type { TreeIndex } from './tree-index.ts'
@@ -35,17 +35,7 @@ export interface AdmissionAnswers {
 
 export interface Admission {
   /** Gives the task its place. Nothing has started and nothing is written. @throws the refusal */
-  create(
-    call: {
-      readonly spec: TaskSpec
-      readonly input: unknown
-      readonly inputJson: string | undefined
-      readonly taskId?: string
-      readonly above?: RemoteParent
-    },
-    parent: LiveTask | undefined,
-    caller: CallerState,
-  ): LiveTask
+  create(call: Omit<CheckedCall, keyof CallSignals>, parent: LiveTask | undefined, caller: CallerState): LiveTask
   /**
    * Has a task of record admitted by the store, then calls back; or calls back with the refusal. A task that has a twin,
    * which holds its dedupe key, is dropped.

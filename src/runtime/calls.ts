@@ -9,7 +9,7 @@ import type { Admission, AdmissionAnswers } from './admission.ts'
 import { inItsContext } from './ambient.ts'
 import type { Callers } from './callers.ts'
 import type { Caller, LiveTask } from './live-task.ts'
-import type { RemoteParent, TaskSpec } from './task-spec.ts'
+import type { CallSignals, CheckedCall, RemoteParent, TaskSpec } from './task-spec.ts'
 import { createSlices } from './slices.ts'
 import type { Turns } from './turns/turns.ts'
 import type { Waits } from './waits.ts'
@@ -18,22 +18,6 @@ import type { Waits } from './waits.ts'
 const STARTS_PER_SLICE = 1_000
 const ABORTS_PER_SLICE = 1_000
 
-/** A checked call. */
-export interface RuntimeCall extends CallSignals {
-  readonly spec: TaskSpec
-  readonly input: unknown
-  readonly inputJson: string | undefined
-  /** The id it has already. */
-  readonly taskId?: string
-  /** Its parent, which has adopted it in another process. */
-  readonly above?: RemoteParent
-}
-
-interface CallSignals {
-  readonly signal: AbortSignal | undefined
-  readonly cancelSignal: AbortSignal | undefined
-}
-
 export interface AttachWait {
   readonly waitMs: number
   readonly signal: AbortSignal | undefined
@@ -41,8 +25,8 @@ export interface AttachWait {
 }
 
 export interface Calls {
-  run(call: RuntimeCall, parent: LiveTask | undefined): Promise<RunOutcome<unknown>>
-  spawn(call: RuntimeCall, parent: LiveTask | undefined): Promise<LiveTask>
+  run(call: CheckedCall, parent: LiveTask | undefined): Promise<RunOutcome<unknown>>
+  spawn(call: CheckedCall, parent: LiveTask | undefined): Promise<LiveTask>
   attach(task: LiveTask, wait: AttachWait): Promise<RunOutcome<unknown>>
   /** Starts a task that has its place, in its turn. */
   startSoon(task: LiveTask): void
@@ -72,7 +56,7 @@ export function createCalls(parts: {
   /** What calls do when a signal of theirs aborts, which many may share. */
   const aborts = createSlices<() => void>({ clock, size: ABORTS_PER_SLICE, work: (abort) => abort() })
 
-  const create = (call: RuntimeCall, parent: LiveTask | undefined, caller: LiveTask['lastCaller']): LiveTask => {
+  const create = (call: CheckedCall, parent: LiveTask | undefined, caller: LiveTask['lastCaller']): LiveTask => {
     const task = admission.create(call, parent, caller)
     if (parent !== undefined) promote(parent)
     if (call.above !== undefined) parts.follow(task, call.above)

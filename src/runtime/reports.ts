@@ -147,12 +147,12 @@ function toProgress(report: ProgressReport): TaskProgress {
   if (total !== undefined) checkAmount('progress.total', total)
   if (note !== undefined && typeof note !== 'string') throw badOption('progress.note', 'a string', note)
   const hasFraction = done !== undefined && total !== undefined && total > 0
-  return Object.freeze({
-    ...(hasFraction ? { fraction: Math.min(1, done / total) } : {}),
-    ...(done === undefined ? {} : { done }),
-    ...(total === undefined ? {} : { total }),
-    ...(note === undefined ? {} : { note: partOf(note, { from: 0, maxChars: MAX_NOTE_CHARS }) }),
-  })
+  const progress: { -readonly [Key in keyof TaskProgress]: TaskProgress[Key] } = {}
+  if (hasFraction) progress.fraction = Math.min(1, done / total)
+  if (done !== undefined) progress.done = done
+  if (total !== undefined) progress.total = total
+  if (note !== undefined) progress.note = partOf(note, { from: 0, maxChars: MAX_NOTE_CHARS })
+  return Object.freeze(progress)
 }
 
 function checkFraction(value: number): number {

@@ -48,8 +48,8 @@ export function createRetention(parts: {
 
   const prune = async (): Promise<void> => {
     const { maxFinished, maxFinishedBytes, finishedMs } = settings.retention
-    const policy = { maxFinished, maxFinishedBytes, finishedMs }
-    const answer = store.prune({ ...policy, now: clock.now(), maxEvicted: MAX_EVICTED })
+    const limits = { maxFinished, maxFinishedBytes, finishedMs, now: clock.now(), maxEvicted: MAX_EVICTED }
+    const answer = store.prune(limits)
     if (answer instanceof Promise) rest()
     const reply = await answer
     counters.evictedTasks += reply.evicted

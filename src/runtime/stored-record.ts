@@ -95,13 +95,9 @@ function toStoredRecovery(task: LiveTask, maxInterruptions: number): StoredRecov
 }
 
 function toBudgetRecord({ granted, spent }: Budget): TaskBudget {
-  const { tokens, cost, spawns } = granted
-  return Object.freeze({
-    granted: Object.freeze({
-      ...(tokens === Infinity ? {} : { tokens }),
-      ...(cost === Infinity ? {} : { cost }),
-      ...(spawns === Infinity ? {} : { spawns }),
-    }),
-    spent: Object.freeze({ ...spent }),
-  })
+  const finite: Mutable<TaskBudget['granted']> = {}
+  if (granted.tokens !== Infinity) finite.tokens = granted.tokens
+  if (granted.cost !== Infinity) finite.cost = granted.cost
+  if (granted.spawns !== Infinity) finite.spawns = granted.spawns
+  return Object.freeze({ granted: Object.freeze(finite), spent: Object.freeze({ ...spent }) })
 }

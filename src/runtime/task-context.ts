@@ -23,168 +23,172 @@ export interface TaskContexts {
   isOver(context: TaskContext | undefined): boolean
 }
 
-export function createTaskContexts(parts: {
+export interface ContextParts {
   readonly reports: Reports
   readonly questions: () => QuestionDesk
   readonly inboxes: () => Inboxes
   readonly door: () => TaskDoor
   readonly holdKey: (task: LiveTask, key: string) => Promise<void>
-}): TaskContexts {
-  /** A class, because every task has one: what all share stands on the prototype. */
-  class Context implements TaskContext {
-    /** The task, or its attempt where it has those. */
-    readonly #of: LiveTask | Attempt
+}
 
-    constructor(of: LiveTask | Attempt) {
-      this.#of = of
-    }
+/** A class, because every task has one: what all share stands on the prototype. */
+class Context implements TaskContext {
+  /** The task, or its attempt where it has those. */
+  readonly #of: LiveTask | Attempt
+  readonly #parts: ContextParts
 
-    get #task(): LiveTask {
-      return this.#of.kind === 'attempt' ? this.#of.task : this.#of
-    }
-
-    get #isOver(): boolean {
-      return this.#of.kind === 'attempt' && this.#of.isOver
-    }
-
-    static taskOf(context: Context): LiveTask {
-      return context.#task
-    }
-
-    static isOver(context: Context): boolean {
-      return context.#isOver
-    }
-
-    get taskId(): string {
-      return this.#task.taskId
-    }
-
-    get owner(): string {
-      return this.#task.spec.owner
-    }
-
-    get depth(): number {
-      return this.#task.depth
-    }
-
-    get attempt(): number {
-      return this.#of.kind === 'attempt' ? this.#of.number : 1
-    }
-
-    get parentId(): string | undefined {
-      return this.#task.parentId
-    }
-
-    get rootId(): string {
-      return this.#task.rootId
-    }
-
-    get correlation(): Correlation | undefined {
-      return this.#task.correlation
-    }
-
-    get signal(): AbortSignal {
-      if (this.#of.kind === 'attempt' && this.#of.isOver) return signalOfOver(this.#of)
-      const task = this.#task
-      if (task.controller === undefined) {
-        const cause = currentCauseOf(task)
-        task.controller = new AbortController()
-        if (cause !== undefined && (isStopping(task) || task.finalStatus !== undefined)) {
-          task.controller.abort(new TaskStoppedError(task.taskId, cause))
-        }
-      }
-      return task.controller.signal
-    }
-
-    get budget(): BudgetAmounts | undefined {
-      return leftIn(this.#task.rare?.budget)
-    }
-
-    progress(report: ProgressReport): void {
-      if (this.#isOver) return parts.reports.noteLate()
-      parts.reports.progress(this.#task, report)
-    }
-
-    emit(name: string, payload?: unknown): void {
-      if (this.#isOver) return parts.reports.noteLate()
-      parts.reports.emit(this.#task, name, payload)
-    }
-
-    output(chunk: string): void {
-      if (this.#isOver) return parts.reports.noteLate()
-      parts.reports.output(this.#task, chunk)
-    }
-
-    holdKey(key: string): Promise<void> {
-      if (this.#isOver) return Promise.reject(new ParentStoppingError(this.taskId))
-      return parts.holdKey(this.#task, key)
-    }
-
-    usage(used: Partial<TaskUsage>): void {
-      if (this.#isOver) return parts.reports.noteLate()
-      parts.reports.usage(this.#task, used)
-    }
-
-    ask<Answer>(key: string, question: unknown, options?: AskOptions<Answer>): Promise<Answer> {
-      if (this.#isOver) return Promise.reject(new ParentStoppingError(this.taskId))
-      return parts.questions().ask(this.#task, key, question, options) as Promise<Answer>
-    }
-
-    async answer(childId: string, key: string, value: unknown): Promise<void> {
-      if (this.#isOver) throw new ParentStoppingError(this.taskId)
-      const { taskId, spec } = this.#task
-      await parts.door().answer({ parentId: taskId, owner: spec.owner, childId, key, value })
-    }
-
-    get inbox(): TaskInbox {
-      return parts.inboxes().of(this.#task, () => this.#isOver)
-    }
-
-    async send(to: Recipient, message: unknown): Promise<SendReceipt> {
-      if (this.#isOver) throw new ParentStoppingError(this.taskId)
-      return parts.door().send({ taskId: this.#task.taskId, to, message })
-    }
-
-    run<Input, Output>(
-      tool: Tool<Input, Output>,
-      input?: Input,
-      options?: RunCall,
-    ): Promise<RunOutcome<Awaited<Output>>> {
-      if (this.#isOver) return Promise.reject(new ParentStoppingError(this.taskId))
-      const call = {
-        parentId: this.#task.taskId,
-        owner: this.#task.spec.owner,
-        tool: tool as Tool<never, unknown>,
-        input,
-        options,
-      }
-      return parts.door().run(call) as Promise<RunOutcome<Awaited<Output>>>
-    }
-
-    spawn<Input, Output>(
-      tool: Tool<Input, Output>,
-      input?: Input,
-      options?: SpawnCall,
-    ): Promise<TaskHandle<Awaited<Output>>> {
-      if (this.#isOver) return Promise.reject(new ParentStoppingError(this.taskId))
-      const call = {
-        parentId: this.#task.taskId,
-        owner: this.#task.spec.owner,
-        tool: tool as Tool<never, unknown>,
-        input,
-        options,
-      }
-      return parts.door().spawn(call) as Promise<TaskHandle<Awaited<Output>>>
-    }
+  constructor(of: LiveTask | Attempt, parts: ContextParts) {
+    this.#of = of
+    this.#parts = parts
   }
 
-  // A task's code holds the context of its own task, never the means to make one for another.
-  Object.defineProperty(Context.prototype, 'constructor', { value: Object })
+  get #task(): LiveTask {
+    return this.#of.kind === 'attempt' ? this.#of.task : this.#of
+  }
 
+  get #isOver(): boolean {
+    return this.#of.kind === 'attempt' && this.#of.isOver
+  }
+
+  static taskOf(context: unknown, parts: ContextParts): LiveTask | undefined {
+    return context instanceof Context && context.#parts === parts ? context.#task : undefined
+  }
+
+  static isOver(context: unknown): boolean {
+    return context instanceof Context && context.#isOver
+  }
+
+  get taskId(): string {
+    return this.#task.taskId
+  }
+
+  get owner(): string {
+    return this.#task.spec.owner
+  }
+
+  get depth(): number {
+    return this.#task.depth
+  }
+
+  get attempt(): number {
+    return this.#of.kind === 'attempt' ? this.#of.number : 1
+  }
+
+  get parentId(): string | undefined {
+    return this.#task.parentId
+  }
+
+  get rootId(): string {
+    return this.#task.rootId
+  }
+
+  get correlation(): Correlation | undefined {
+    return this.#task.correlation
+  }
+
+  get signal(): AbortSignal {
+    if (this.#of.kind === 'attempt' && this.#of.isOver) return signalOfOver(this.#of)
+    const task = this.#task
+    if (task.controller === undefined) {
+      const cause = currentCauseOf(task)
+      task.controller = new AbortController()
+      if (cause !== undefined && (isStopping(task) || task.finalStatus !== undefined)) {
+        task.controller.abort(new TaskStoppedError(task.taskId, cause))
+      }
+    }
+    return task.controller.signal
+  }
+
+  get budget(): BudgetAmounts | undefined {
+    return leftIn(this.#task.rare?.budget)
+  }
+
+  progress(report: ProgressReport): void {
+    if (this.#isOver) return this.#parts.reports.noteLate()
+    this.#parts.reports.progress(this.#task, report)
+  }
+
+  emit(name: string, payload?: unknown): void {
+    if (this.#isOver) return this.#parts.reports.noteLate()
+    this.#parts.reports.emit(this.#task, name, payload)
+  }
+
+  output(chunk: string): void {
+    if (this.#isOver) return this.#parts.reports.noteLate()
+    this.#parts.reports.output(this.#task, chunk)
+  }
+
+  holdKey(key: string): Promise<void> {
+    if (this.#isOver) return Promise.reject(new ParentStoppingError(this.taskId))
+    return this.#parts.holdKey(this.#task, key)
+  }
+
+  usage(used: Partial<TaskUsage>): void {
+    if (this.#isOver) return this.#parts.reports.noteLate()
+    this.#parts.reports.usage(this.#task, used)
+  }
+
+  ask<Answer>(key: string, question: unknown, options?: AskOptions<Answer>): Promise<Answer> {
+    if (this.#isOver) return Promise.reject(new ParentStoppingError(this.taskId))
+    return this.#parts.questions().ask(this.#task, key, question, options) as Promise<Answer>
+  }
+
+  async answer(childId: string, key: string, value: unknown): Promise<void> {
+    if (this.#isOver) throw new ParentStoppingError(this.taskId)
+    const { taskId, spec } = this.#task
+    await this.#parts.door().answer({ parentId: taskId, owner: spec.owner, childId, key, value })
+  }
+
+  get inbox(): TaskInbox {
+    return this.#parts.inboxes().of(this.#task, () => this.#isOver)
+  }
+
+  async send(to: Recipient, message: unknown): Promise<SendReceipt> {
+    if (this.#isOver) throw new ParentStoppingError(this.taskId)
+    return this.#parts.door().send({ taskId: this.#task.taskId, to, message })
+  }
+
+  run<Input, Output>(
+    tool: Tool<Input, Output>,
+    input?: Input,
+    options?: RunCall,
+  ): Promise<RunOutcome<Awaited<Output>>> {
+    if (this.#isOver) return Promise.reject(new ParentStoppingError(this.taskId))
+    const call = {
+      parentId: this.#task.taskId,
+      owner: this.#task.spec.owner,
+      tool: tool as Tool<never, unknown>,
+      input,
+      options,
+    }
+    return this.#parts.door().run(call) as Promise<RunOutcome<Awaited<Output>>>
+  }
+
+  spawn<Input, Output>(
+    tool: Tool<Input, Output>,
+    input?: Input,
+    options?: SpawnCall,
+  ): Promise<TaskHandle<Awaited<Output>>> {
+    if (this.#isOver) return Promise.reject(new ParentStoppingError(this.taskId))
+    const call = {
+      parentId: this.#task.taskId,
+      owner: this.#task.spec.owner,
+      tool: tool as Tool<never, unknown>,
+      input,
+      options,
+    }
+    return this.#parts.door().spawn(call) as Promise<TaskHandle<Awaited<Output>>>
+  }
+}
+
+// A task's code holds the context of its own task, never the means to make one for another.
+Object.defineProperty(Context.prototype, 'constructor', { value: Object })
+
+export function createTaskContexts(parts: ContextParts): TaskContexts {
   return {
-    contextOf: (task) => new Context(task.attempts === undefined ? task : task.attempts.current),
-    taskOf: (context) => (context instanceof Context ? Context.taskOf(context) : undefined),
-    isOver: (context) => context instanceof Context && Context.isOver(context),
+    contextOf: (task) => new Context(task.attempts === undefined ? task : task.attempts.current, parts),
+    taskOf: (context) => Context.taskOf(context, parts),
+    isOver: Context.isOver,
   }
 }
 

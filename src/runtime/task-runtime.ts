@@ -18,7 +18,7 @@ import type { TaskStore } from '../ports/task-store.ts'
 import { createAdmission } from './admission.ts'
 import type { Ambient } from './ambient.ts'
 import { createBudgets } from './budgets.ts'
-import { createCalls, type AttachWait, type RuntimeCall } from './calls.ts'
+import { createCalls, type AttachWait } from './calls.ts'
 import { createCarryOut } from './cluster/carry-out.ts'
 import { createHandBack } from './cluster/hand-back.ts'
 import { createLetGo } from './cluster/let-go.ts'
@@ -46,6 +46,7 @@ import type { GivenAnswer } from './questions/given-answer.ts'
 import { createReports } from './reports.ts'
 import { createRunningTask, type RunningTask } from './running-task.ts'
 import { createRetention, type Retention } from './retention.ts'
+import type { CheckedCall } from './task-spec.ts'
 import { createSupervisorActor, type Inspector, type SupervisorActor } from './supervisor-actor.ts'
 import { createTaskActors } from './life/task-actor.ts'
 import { createTaskContexts } from './task-context.ts'
@@ -71,8 +72,8 @@ export interface TaskRuntime extends Omit<LiveVerbs, 'holdKey'>, RunningTask {
   readonly counters: Counters
   readonly membership: Membership
   readonly retention: Retention
-  run(call: RuntimeCall, parent: LiveTask | undefined): Promise<RunOutcome<unknown>>
-  spawn(call: RuntimeCall, parent: LiveTask | undefined): Promise<LiveTask>
+  run(call: CheckedCall, parent: LiveTask | undefined): Promise<RunOutcome<unknown>>
+  spawn(call: CheckedCall, parent: LiveTask | undefined): Promise<LiveTask>
   closeRun(owner: string, runId: string): void
   /** Cancels what is between two attempts, or hands it back. Nothing is tried again once the supervisor drains. */
   dropRetries(): void
@@ -331,7 +332,11 @@ export function createTaskRuntime(parts: RuntimeParts): TaskRuntime {
     reportError,
     orders: () => membership.orders,
     startBelow: (spec, parent) => {
-      const shadow = admission.create({ spec, input: undefined, inputJson: undefined }, parent, 'attached')
+      const shadow = admission.create(
+        { spec, input: undefined, inputJson: undefined, taskId: undefined, above: undefined },
+        parent,
+        'attached',
+      )
       verbs.promote(parent)
       calls.startSoon(shadow)
       return shadow

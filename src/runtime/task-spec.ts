@@ -57,6 +57,23 @@ export interface RemoteParent extends Lineage {
   readonly epoch: number
 }
 
+/** A checked call, before there is a task. */
+export interface CheckedCall extends CallSignals {
+  readonly spec: TaskSpec
+  readonly input: unknown
+  /** What was given, of a call that may be made again in another process. */
+  readonly inputJson: string | undefined
+  /** Given by the host's ledger, or to a parent in another process; `undefined` where nobody has given one. */
+  readonly taskId: string | undefined
+  /** Its parent, which has adopted it in another process. */
+  readonly above: RemoteParent | undefined
+}
+
+export interface CallSignals {
+  readonly signal: AbortSignal | undefined
+  readonly cancelSignal: AbortSignal | undefined
+}
+
 /** The concurrency key a task asks for before it starts. */
 export interface KeyWish {
   readonly key: string

@@ -9,6 +9,7 @@
 import type { Awaitable } from '../ports/awaitable.ts'
 import type { ClusterStore } from '../ports/cluster-store.ts'
 import type { TaskStore } from '../ports/task-store.ts'
+import { wrapStore } from '../wrapped-store.ts'
 
 export type StoreFault = 'failBefore' | 'failAfter' | 'delay' | 'duplicate' | 'stale' | 'hang'
 
@@ -124,15 +125,7 @@ export function faultyStore(inner: TaskStore, plan: FaultPlan, options: FaultySt
   })
 
   const { open, cluster } = inner
-  return {
-    get durability() {
-      return inner.durability
-    },
-    get incarnation() {
-      return inner.incarnation
-    },
-    ...(cluster === undefined ? {} : { cluster: throughCluster(cluster) }),
-    ...(open === undefined ? {} : { open: () => call('write', 'open', [], () => open.call(inner)) }),
+  return wrapStore(inner, {
     commit: (commit) => call('write', 'commit', [commit], () => inner.commit(commit)),
     read: (taskId) => call('read', 'read', [taskId], () => inner.read(taskId)),
     list: (query) => call('read', 'list', [query], () => inner.list(query)),
@@ -150,7 +143,9 @@ export function faultyStore(inner: TaskStore, plan: FaultPlan, options: FaultySt
     // To leave it is no call to the store.
     close: () => inner.close(),
     callCount: () => count,
-  }
+    ...(cluster === undefined ? {} : { cluster: throughCluster(cluster) }),
+    ...(open === undefined ? {} : { open: () => call('write', 'open', [], () => open.call(inner)) }),
+  })
 }
 
 /** Tells reads apart. Most are of one id or one owner, which is said without writing JSON. */

@@ -5,6 +5,7 @@
 import type { ClusterStore } from '../ports/cluster-store.ts'
 import type { Awaitable } from '../ports/awaitable.ts'
 import type { TaskStore } from '../ports/task-store.ts'
+import { wrapStore } from '../wrapped-store.ts'
 
 const MAX_TURNS = 4
 
@@ -46,15 +47,7 @@ export function lateStore(inner: TaskStore, random01: () => number): LateStore {
     watch: (onHint) => cluster.watch((hint) => void late(() => onHint(hint))),
   })
 
-  return {
-    get durability() {
-      return inner.durability
-    },
-    get incarnation() {
-      return inner.incarnation
-    },
-    ...(inner.open === undefined ? {} : { open: () => inner.open?.() ?? [] }),
-    ...(inner.cluster === undefined ? {} : { cluster: lateCluster(inner.cluster) }),
+  return wrapStore(inner, {
     commit: (commit) => late(() => inner.commit(commit)),
     read: (taskId) => late(() => inner.read(taskId)),
     list: (query) => late(() => inner.list(query)),
@@ -70,5 +63,7 @@ export function lateStore(inner: TaskStore, random01: () => number): LateStore {
     prune: (limits) => late(() => inner.prune(limits)),
     close: () => late(() => inner.close()),
     pendingCount: () => pending,
-  }
+    ...(inner.open === undefined ? {} : { open: () => inner.open?.() ?? [] }),
+    ...(inner.cluster === undefined ? {} : { cluster: lateCluster(inner.cluster) }),
+  })
 }

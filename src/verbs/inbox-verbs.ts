@@ -20,30 +20,9 @@ export interface InboxVerbParts {
   readonly runningTask: () => LiveTask | undefined
 }
 
-export interface InboxVerbs extends Pick<Session, 'whenIdle'> {
-  /** Made when first asked for: most sessions never read. */
-  inbox(): OwnerInbox
-  deadLetters(): DeadLetters
-}
-
-export function createInboxVerbs(parts: InboxVerbParts): InboxVerbs {
+export function createInboxVerbs(parts: InboxVerbParts): Pick<Session, 'inbox' | 'deadLetters' | 'whenIdle'> {
   const { runtime, owner, places, runningTask } = parts
   const { desks, messages, ownerInboxes } = runtime
-
-  const toInbox = (): OwnerInbox =>
-    Object.freeze({
-      receive: async (options?: unknown) => {
-        const wait = checkWaitOptions(options, parts.waitMs)
-        return ownerInboxes.receive(owner, { ...wait, waiter: runningTask() })
-      },
-      drain: () => ownerInboxes.drain(owner),
-      wake: (callback: Parameters<OwnerInbox['wake']>[0], options?: unknown) => {
-        const { quietMs } = checkOptionNames('options', options, ['quietMs'])
-        const quiet = quietMs === undefined ? QUIET_MS : checkDuration('quietMs', quietMs)
-        return ownerInboxes.wake(owner, checkFunction('callback', callback), quiet)
-      },
-      [Symbol.asyncIterator]: iterate,
-    })
 
   const iterate = (): AsyncIterableIterator<OwnerMessage> => {
     const done = { done: true, value: undefined } as const
@@ -86,38 +65,48 @@ export function createInboxVerbs(parts: InboxVerbParts): InboxVerbs {
     return found.item
   }
 
-  const toDeadLetters = (): DeadLetters =>
-    Object.freeze({
-      list: () => desks.find(owner)?.dead.items.map(({ item }) => item) ?? [],
-      replay: async (messageId: string, options?: unknown) => {
-        const { to } = checkOptionNames('options', options, ['to'])
-        const letter = findDead(checkText('messageId', messageId, MAX_ID_CHARS))
-        const taskId = to === undefined ? letter.taskId : checkText('to', to, MAX_ID_CHARS)
-        return places.act(taskId, {
-          here: (live) => messages.replay(owner, messageId, live),
-          elsewhere: () => {
-            throw new TaskError('not_allowed', 'The task runs in another process: send the message anew.', { taskId })
-          },
-          ended: refuseEnded,
-        })
-      },
-      clear(messageId?: string) {
-        const desk = desks.find(owner)
-        const checked = messageId === undefined ? undefined : checkText('messageId', messageId, MAX_ID_CHARS)
-        return desk === undefined ? 0 : desks.unbury(desk, checked).length
-      },
-    })
+  const inbox: OwnerInbox = Object.freeze({
+    receive: async (options?: unknown) => {
+      const wait = checkWaitOptions(options, parts.waitMs)
+      return ownerInboxes.receive(owner, { waiter: runningTask(), ...wait })
+    },
+    drain: () => ownerInboxes.drain(owner),
+    wake: (callback: Parameters<OwnerInbox['wake']>[0], options?: unknown) => {
+      const { quietMs } = checkOptionNames('options', options, ['quietMs'])
+      const quiet = quietMs === undefined ? QUIET_MS : checkDuration('quietMs', quietMs)
+      return ownerInboxes.wake(owner, checkFunction('callback', callback), quiet)
+    },
+    [Symbol.asyncIterator]: iterate,
+  })
 
-  let inbox: OwnerInbox | undefined
-  let deadLetters: DeadLetters | undefined
+  const deadLetters: DeadLetters = Object.freeze({
+    list: () => desks.find(owner)?.dead.items.map(({ item }) => item) ?? [],
+    replay: async (messageId: string, options?: unknown) => {
+      const { to } = checkOptionNames('options', options, ['to'])
+      const letter = findDead(checkText('messageId', messageId, MAX_ID_CHARS))
+      const taskId = to === undefined ? letter.taskId : checkText('to', to, MAX_ID_CHARS)
+      return places.act(taskId, {
+        here: (live) => messages.replay(owner, messageId, live),
+        elsewhere: () => {
+          throw new TaskError('not_allowed', 'The task runs in another process: send the message anew.', { taskId })
+        },
+        ended: refuseEnded,
+      })
+    },
+    clear(messageId?: string) {
+      const desk = desks.find(owner)
+      const checked = messageId === undefined ? undefined : checkText('messageId', messageId, MAX_ID_CHARS)
+      return desk === undefined ? 0 : desks.unbury(desk, checked).length
+    },
+  })
 
   return {
-    inbox: () => (inbox ??= toInbox()),
-    deadLetters: () => (deadLetters ??= toDeadLetters()),
+    inbox,
+    deadLetters,
 
     async whenIdle(options) {
       const wait = checkWaitOptions(options, parts.waitMs)
-      await runtime.whenIdle(owner, { ...wait, waiter: runningTask() })
+      await runtime.whenIdle(owner, { waiter: runningTask(), ...wait })
     },
   }
 }

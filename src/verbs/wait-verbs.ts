@@ -45,7 +45,7 @@ export function createWaitVerbs(parts: {
 
   /** The most usual wait: on the way to a task that lives here nothing is awaited. */
   const endOf = (taskId: string, options: unknown): Promise<EndOfTask> => {
-    const wait = { ...checkWaitOptions(options, defaultWaitMs), waiter: runningTask() }
+    const wait = { waiter: runningTask(), ...checkWaitOptions(options, defaultWaitMs) }
     const known = places.requireKnown(taskId)
     if (known instanceof Promise) return known.then(() => runtime.waits.whenOneEnded(taskId, wait))
     runtime.promote(known)

@@ -58,7 +58,7 @@ export const LAYERS = [
   { name: 'events-and-delivery', path: '^src/(events|delivery)/', file: 'src/events/hub.ts' },
   {
     name: 'options',
-    path: '^src/(options|settings|tool|schema|approval|kept-text|fenced-text|markdown-lines|abort-listeners|told-error|commit-groups|fair-queue|within)\\.ts$',
+    path: '^src/(options|settings|tool|schema|approval|kept-text|fenced-text|markdown-lines|abort-listeners|told-error|commit-groups|fair-queue|within|wrapped-store)\\.ts$',
     file: 'src/options.ts',
   },
   { name: 'ports', path: '^src/(ports/|(errors|channel-error)\\.ts$)', file: 'src/ports/clock.ts' },
@@ -70,7 +70,7 @@ export const AROUND = ['^src/(adapters|faces)/[^/]+/', '^src/testing/']
 
 /** What everything below the composition root may be written in terms of. */
 const INNER =
-  '^(machines/|src/(ports/|(errors|channel-error|options|settings|tool|schema|approval|kept-text|fenced-text|markdown-lines|abort-listeners|told-error|commit-groups|fair-queue|within)\\.ts$))'
+  '^(machines/|src/(ports/|(errors|channel-error|options|settings|tool|schema|approval|kept-text|fenced-text|markdown-lines|abort-listeners|told-error|commit-groups|fair-queue|within|wrapped-store)\\.ts$))'
 
 /** The only modules that may import a package; `typesFrom` may name its types as well. */
 const DOORS: readonly { readonly npm: string; readonly path: string; readonly typesFrom?: string }[] = [

@@ -74,7 +74,7 @@ test('what is taken is the best of an open owner, nothing is lost, and no owner 
             takeOne()
         }
         for (const name of passedBy.keys()) if (!isEligible(name)) passedBy.delete(name)
-        expect(queue.size).toBe(waiting.length)
+        expect(queue.size()).toBe(waiting.length)
       }
       for (const name of closed) {
         closed.delete(name)

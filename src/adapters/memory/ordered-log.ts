@@ -43,8 +43,6 @@ export function createOrderedLog<Item>(): OrderedLog<Item> {
   let appending: Chunk<Item> = { number: -1, items: [], count: 0 }
   let dropping = appending
 
-  const numberOf = (place: number): number => Math.floor(place / CHUNK)
-
   const remove = (number: number): void => {
     chunks.delete(number)
     while (firstNumber < numberOf(lastPlace) && !chunks.has(firstNumber)) firstNumber += 1
@@ -109,16 +107,27 @@ export function createOrderedLog<Item>(): OrderedLog<Item> {
       }
       return undefined
     },
-    *after(place) {
-      for (let number = Math.max(firstNumber, numberOf(place + 1)); number <= numberOf(lastPlace); number += 1) {
-        const start = number * CHUNK
-        const items = chunks.get(number)?.items ?? []
-        for (let index = Math.max(0, place + 1 - start); index < items.length; index += 1) {
-          const item = items[index]
-          if (item !== undefined) yield { place: start + index, item }
-        }
-      }
-    },
+    after: (place) => itemsFrom(chunks, Math.max(place + 1, firstNumber * CHUNK), lastPlace),
     size: () => size,
+  }
+}
+
+/** The number of the chunk in which a place lies. */
+function numberOf(place: number): number {
+  return Math.floor(place / CHUNK)
+}
+
+function* itemsFrom<Item>(
+  chunks: ReadonlyMap<number, Chunk<Item>>,
+  from: number,
+  to: number,
+): Generator<{ readonly place: number; readonly item: Item }> {
+  for (let number = numberOf(from); number <= numberOf(to); number += 1) {
+    const start = number * CHUNK
+    const items = chunks.get(number)?.items ?? []
+    for (let index = Math.max(0, from - start); index < items.length; index += 1) {
+      const item = items[index]
+      if (item !== undefined) yield { place: start + index, item }
+    }
   }
 }

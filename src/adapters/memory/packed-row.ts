@@ -162,7 +162,7 @@ class PackedRow implements Packed {
       claims: NONE,
     }
     const tell = (event: Omit<StoredEvent, 'epoch'>, places: Places): void => {
-      const kept = { ...event, epoch, row, ...places, next: undefined } as KeptEvent
+      const kept = { epoch, row, next: undefined, ...event, ...places } as KeptEvent
       if (row.lastEvent === undefined) row.firstEvent = kept
       else row.lastEvent.next = kept
       row.lastEvent = kept

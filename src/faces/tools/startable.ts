@@ -2,7 +2,7 @@
 import { badOption, checkOptionNames } from '../../options.ts'
 import type { AnyToolDefinition, Tool, ToolFunction } from '../../ports/tool.ts'
 import { tellJsonSchema } from '../../schema.ts'
-import { resolveTool, type ResolvedTool } from '../../tool.ts'
+import { checkTool, type ResolvedTool } from '../../tool.ts'
 import type { JsonSchema, JsonSchemaTarget } from './json-schema.ts'
 
 /** A tool of which nobody here knows what it takes and gives. */
@@ -38,7 +38,7 @@ export function toStartables(given: unknown): readonly Startable[] {
 function toStartable(entry: unknown): Startable {
   const isPair = typeof entry === 'object' && entry !== null && 'tool' in entry
   const { tool, jsonSchema } = isPair ? checkOptionNames('start', entry, ['tool', 'jsonSchema']) : { tool: entry }
-  const resolved = resolveTool(tool)
+  const resolved = checkTool(tool)
   const { name, description, policy } = resolved
   const toSchema = jsonSchema === undefined ? schemaOf(resolved) : asGiven(name, jsonSchema)
   return { name, description, policy, tool: tool as Tool<unknown, unknown>, toSchema }

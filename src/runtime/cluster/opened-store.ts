@@ -12,6 +12,7 @@ import type { Clock } from '../../ports/clock.ts'
 import type { ClusterStore } from '../../ports/cluster-store.ts'
 import type { Deadlines } from '../../ports/deadlines.ts'
 import type { TaskStore } from '../../ports/task-store.ts'
+import { wrapStore } from '../../wrapped-store.ts'
 
 /** How long it is taken for granted that a store which could not be opened still cannot. */
 const RETRY_MS = 250
@@ -94,29 +95,24 @@ export function createOpenedStore(parts: {
     watch: (onHint) => cluster.watch(onHint),
   })
 
-  const through = (way: Through): TaskStore => ({
-    get durability() {
-      return inner.durability
-    },
-    get incarnation() {
-      return inner.incarnation
-    },
-    ...(inner.cluster === undefined ? {} : { cluster: limitCluster(inner.cluster) }),
-    commit: (commit) => way(() => inner.commit(commit)),
-    read: (taskId) => way(() => inner.read(taskId)),
-    list: (query) => way(() => inner.list(query)),
-    count: (owner) => way(() => inner.count(owner)),
-    readEvents: (read) => way(() => inner.readEvents(read)),
-    readFeed: (read) => way(() => inner.readFeed(read)),
-    lastPosition: (owner) => way(() => inner.lastPosition(owner)),
-    claimedBy: (claim) => way(() => inner.claimedBy(claim)),
-    readAttachment: (taskId, kind) => way(() => inner.readAttachment(taskId, kind)),
-    readOutbox: (taskId) => way(() => inner.readOutbox(taskId)),
-    listDeliveries: (query) => way(() => inner.listDeliveries(query)),
-    putDelivery: (entry) => way(() => inner.putDelivery(entry)),
-    prune: (limits) => way(() => inner.prune(limits)),
-    close: () => inner.close(),
-  })
+  const through = (way: Through): TaskStore =>
+    wrapStore(inner, {
+      commit: (commit) => way(() => inner.commit(commit)),
+      read: (taskId) => way(() => inner.read(taskId)),
+      list: (query) => way(() => inner.list(query)),
+      count: (owner) => way(() => inner.count(owner)),
+      readEvents: (read) => way(() => inner.readEvents(read)),
+      readFeed: (read) => way(() => inner.readFeed(read)),
+      lastPosition: (owner) => way(() => inner.lastPosition(owner)),
+      claimedBy: (claim) => way(() => inner.claimedBy(claim)),
+      readAttachment: (taskId, kind) => way(() => inner.readAttachment(taskId, kind)),
+      readOutbox: (taskId) => way(() => inner.readOutbox(taskId)),
+      listDeliveries: (query) => way(() => inner.listDeliveries(query)),
+      putDelivery: (entry) => way(() => inner.putDelivery(entry)),
+      prune: (limits) => way(() => inner.prune(limits)),
+      close: () => inner.close(),
+      ...(inner.cluster === undefined ? {} : { cluster: limitCluster(inner.cluster) }),
+    })
   const unlimited: OpenedStore['unlimited'] = {
     commit: (commit) => (isOpen ? inner.commit(commit) : open().then(() => inner.commit(commit))),
   }

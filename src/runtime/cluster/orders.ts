@@ -166,7 +166,7 @@ export function createOrders(parts: {
     const { node = '', owner, taskId } = record
     const id = parts.createId()
     const sent = { id, from: nodeId(), owner, taskId, json: JSON.stringify(order), sentAt: clock.now() }
-    await cluster.sendOrder({ ...sent, node })
+    await cluster.sendOrder({ node, ...sent })
     let current = record
     let endedAtMs = Infinity
     while (clock.monotonicMs() < giveUpAtMs) {
@@ -185,7 +185,7 @@ export function createOrders(parts: {
         // If it ended by this very order, the reply is on its way.
         endedAtMs = Math.min(endedAtMs, clock.monotonicMs())
         if (clock.monotonicMs() - endedAtMs >= RECONCILE_MS) return { kind: 'ended', record: now }
-      } else if (now.node !== current.node) await cluster.sendOrder({ ...sent, node: now.node ?? '' })
+      } else if (now.node !== current.node) await cluster.sendOrder({ node: now.node ?? '', ...sent })
       current = now
     }
     return undefined

@@ -17,7 +17,7 @@ export async function findOrphans(
   const orphans: StoredRecord[] = []
   const query = { status: LIVE_STATUSES, limit: PAGE, ...(node === undefined ? {} : { node }) }
   for (let after: number | undefined = 0; after !== undefined;) {
-    const page = await store.list({ ...query, after })
+    const page = await store.list({ after, ...query })
     for (const record of page.records) if (!isLive(record.taskId)) orphans.push(record)
     after = page.next
   }

@@ -148,13 +148,13 @@ export function createRecovery(parts: {
   const takenOver = (record: StoredRecord): StoredRecord => {
     const { cause: _cause, dueAt: _dueAt, questions: _questions, node: _node, ...rest } = record
     const node = parts.nodeId()
-    return {
-      ...rest,
-      caller: 'detached',
-      epoch: record.epoch + 1,
-      version: record.version + 1,
+    const { epoch, version } = record
+    return Object.assign({}, rest, {
+      caller: 'detached' as const,
+      epoch: epoch + 1,
+      version: version + 1,
       ...(node === undefined ? {} : { node }),
-    }
+    })
   }
 
   const close = async (
@@ -170,8 +170,8 @@ export function createRecovery(parts: {
     const failure = (orphan.status === 'stopping' ? failedBefore : undefined) ?? failureOf(as, orphan)
     const record: StoredRecord =
       as === 'cancelled'
-        ? { ...taken, status: 'cancelled', endedAt, lastSeq, cause }
-        : { ...taken, status: 'failed', endedAt, lastSeq, failure, ...(orphan.cause === undefined ? {} : { cause }) }
+        ? Object.assign({}, taken, { status: as, endedAt, lastSeq, cause })
+        : Object.assign({}, taken, { status: 'failed' as const, endedAt, lastSeq, failure }, orphan.cause && { cause })
     const event = {
       seq: lastSeq,
       at: endedAt,
@@ -195,7 +195,7 @@ export function createRecovery(parts: {
 
   const resume = async (orphan: StoredRecord, call: RecalledCall): ReturnType<Recover> => {
     const taken = takenOver(orphan)
-    const record = orphan.dueAt === undefined ? taken : { ...taken, dueAt: orphan.dueAt }
+    const record = orphan.dueAt === undefined ? taken : Object.assign({}, taken, { dueAt: orphan.dueAt })
     const asked = await readAsked(orphan)
     return write(orphan, { record, events: NONE, outbox: NONE }, () => revive({ record, call, asked }))
   }
@@ -207,9 +207,8 @@ export function createRecovery(parts: {
     const lastSeq = orphan.lastSeq + 1
     const dueAt = now + delayMs
     const failure = failureOf('interrupted', orphan)
-    const record: StoredRecord = {
-      ...taken,
-      status: 'retrying',
+    const record: StoredRecord = Object.assign({}, taken, {
+      status: 'retrying' as const,
       lastSeq,
       dueAt,
       failure,
@@ -219,7 +218,7 @@ export function createRecovery(parts: {
         ...(recovery?.budgetReserve === undefined ? {} : { budgetReserve: recovery.budgetReserve }),
         ...(leftMsOf(orphan, now) === Infinity ? {} : { leftMs: leftMsOf(orphan, now) }),
       },
-    }
+    })
     const { epoch, attempt } = record
     const event: StoredEvent = {
       seq: lastSeq,

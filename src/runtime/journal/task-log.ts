@@ -43,18 +43,20 @@ function takeInput({ rare }: LiveTask): readonly Attachment[] {
   return [{ kind: 'input', json }]
 }
 
-export function queuedDataOf({ spec, parentId, above }: LiveTask): TaskEventData['task.queued'] {
+type QueuedData = TaskEventData['task.queued']
+
+export function queuedDataOf({ spec, parentId, above }: LiveTask): QueuedData {
   const { description, metadata } = spec
   const { onParentEnd } = spec.policy
   // The first event comes before any child has become a root.
   const isElsewhere = parentId !== undefined && above.kind === 'owner'
   if (description === undefined && metadata === undefined && onParentEnd === 'wait' && !isElsewhere) return NO_DATA
-  return {
-    ...(description === undefined ? {} : { description }),
-    ...(metadata === undefined ? {} : { metadata }),
-    ...(onParentEnd === 'wait' ? {} : { onParentEnd }),
-    ...(isElsewhere ? { parent: 'elsewhere' } : {}),
-  }
+  const data: { -readonly [Key in keyof QueuedData]: QueuedData[Key] } = {}
+  if (description !== undefined) data.description = description
+  if (metadata !== undefined) data.metadata = metadata
+  if (onParentEnd !== 'wait') data.onParentEnd = onParentEnd
+  if (isElsewhere) data.parent = 'elsewhere'
+  return data
 }
 
 /** Whether something of the task is still to be written. */

@@ -46,6 +46,19 @@ export interface Inboxes {
   bounce(task: LiveTask): void
 }
 
+/** Its accessor stands on a prototype: V8 keeps those of object literals, and what they know, until a full collection. */
+class Sized {
+  readonly #size: () => number
+
+  constructor(size: () => number) {
+    this.#size = size
+  }
+
+  get size(): number {
+    return this.#size()
+  }
+}
+
 export function createInboxes(parts: {
   readonly deadlines: Deadlines
   readonly journal: Journal
@@ -145,21 +158,22 @@ export function createInboxes(parts: {
     return (rare.inbox ??= { letters: [], bytes: 0, readers: new Set() })
   }
 
-  const faceOf = (task: LiveTask, isOver: () => boolean): TaskInbox =>
-    Object.freeze({
-      get size() {
-        return isOver() ? 0 : (task.rare?.inbox?.letters.length ?? 0)
-      },
-      receive: (options?: WaitOptions) => receive(task, options, isOver),
-      drain() {
-        const messages: TaskMessage[] = []
-        if (isOver()) return messages
-        // Of a task that is final nothing is left: it has bounced.
-        for (let message = take(task); message !== undefined; message = take(task)) messages.push(message)
-        return messages
-      },
-      [Symbol.asyncIterator]: () => iterate(task, isOver),
-    })
+  const faceOf = (task: LiveTask, isOver: () => boolean): TaskInbox => {
+    const size = (): number => (isOver() ? 0 : (task.rare?.inbox?.letters.length ?? 0))
+    return Object.freeze(
+      Object.assign(new Sized(size), {
+        receive: (options?: WaitOptions) => receive(task, options, isOver),
+        drain() {
+          const messages: TaskMessage[] = []
+          if (isOver()) return messages
+          // Of a task that is final nothing is left: it has bounced.
+          for (let message = take(task); message !== undefined; message = take(task)) messages.push(message)
+          return messages
+        },
+        [Symbol.asyncIterator]: () => iterate(task, isOver),
+      }),
+    )
+  }
 
   return {
     of: faceOf,

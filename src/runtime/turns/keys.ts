@@ -40,9 +40,9 @@ export interface Keys {
   /** The end of the task is public, or it never came to be. */
   release(task: LiveTask): void
   /** Those whose start needs the end of this task. */
-  waitingFor(task: LiveTask): Iterable<LiveTask>
+  waitingFor(task: LiveTask): readonly LiveTask[]
   /** Those that hold a key. */
-  holders(): Iterable<LiveTask>
+  holders(): readonly LiveTask[]
 }
 
 interface Line {
@@ -150,9 +150,8 @@ export function createKeys(parts: {
     moveUp(line)
   }
 
-  function* waitingFor(task: LiveTask): Generator<LiveTask> {
-    for (const line of linesOf.get(task) ?? []) if (line.first === task) yield* line.waiting
-  }
+  const waitingFor = (task: LiveTask): readonly LiveTask[] =>
+    (linesOf.get(task) ?? []).flatMap((line) => (line.first === task ? [...line.waiting] : []))
 
   /** @throws `key_held_by_ancestor` */
   const refuseCycle = (line: Line, parent: LiveTask | undefined): void => {
@@ -237,9 +236,8 @@ export function createKeys(parts: {
 
     waitingFor,
 
-    *holders() {
-      for (const { first, isHolding } of lines.values()) if (first !== undefined && isHolding) yield first
-    },
+    holders: () =>
+      Array.from(lines.values()).flatMap(({ first, isHolding }) => (first !== undefined && isHolding ? [first] : [])),
   }
 }
 

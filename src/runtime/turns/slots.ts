@@ -89,7 +89,7 @@ export function createSlots(clock: Clock, limits: Pick<AdmissionLimits, 'maxRunn
   return {
     areLimited: isLimited,
 
-    queuedCount: () => queue.size,
+    queuedCount: queue.size,
 
     wouldWait,
 

@@ -172,7 +172,8 @@ function drawStep(random: Random, scenario: Scenario, nodes: number): Simulation
 function drawChild(random: Random, scenario: Scenario): SimulatedCall {
   const call = scenario.drawCall(random)
   if (random.chance(0.6)) return call
-  return { ...call, options: { ...call.options, onParentEnd: random.pick(['cancel', 'detach']) } }
+  const onParentEnd = random.pick(['cancel', 'detach'] as const)
+  return { ...call, options: Object.assign({}, call.options, { onParentEnd }) }
 }
 
 function drawFault(random: Random, weights: Record<SimulatedFault['do'], number>, nodes: number): SimulatedFault {
