@@ -1,5 +1,6 @@
 /** Does to a task of this process what another one orders. What it gives is JSON. */
 import type { StopCause } from '../../../machines/vocabulary.ts'
+import { TaskError } from '../../errors.ts'
 import type { CancelReport, Ticket } from '../../ports/task-handle.ts'
 import type { LiveTask } from '../live-task.ts'
 import type { Messages } from '../messages/messages.ts'
@@ -42,5 +43,12 @@ export function createCarryOut(parts: {
       case 'disown':
         return parts.shadows.disown(task, order.childId)
     }
+    throw unknownOrder(task, order)
   }
+}
+
+/** Orders come from other processes, which may have a newer version of the library: then one that is not done is refused. */
+function unknownOrder({ taskId }: LiveTask, { verb }: { readonly verb: unknown }): TaskError {
+  const message = `The process that runs the task has another version of the library, without the order ${String(verb)}.`
+  return new TaskError('task_unreachable', message, { taskId })
 }

@@ -344,3 +344,25 @@ test('those who ask for a task whose end is not kept yet do not keep each other 
     expect(isTaskError(error, 'task_final')).toBe(true)
   }
 })
+
+test('an order that the process of the task does not know is refused, not taken for done', async () => {
+  const nodes = setupNodes()
+  const a = await nodes.start()
+  const b = await nodes.start({
+    wrap(inner) {
+      const { cluster } = inner
+      if (cluster === undefined) throw new Error('the processes share no store')
+      const newer: typeof cluster.sendOrder = (order) => {
+        const { verb } = JSON.parse(order.json) as { readonly verb: string }
+        return cluster.sendOrder({ ...order, json: JSON.stringify({ verb: `${verb} and more` }) })
+      }
+      return { ...inner, cluster: { ...cluster, sendOrder: newer } }
+    },
+  })
+  const { taskId } = await a.ann.spawn(() => new Promise<never>(() => undefined))
+  const sent = watch(b.ann.send(taskId, 'hello'))
+  await nodes.advance(1_000)
+  expect(isTaskError(sent.error, 'task_unreachable')).toBe(true)
+  expect(String(sent.error)).toContain('without the order send and more')
+  expect((await a.ann.get(taskId))?.status).toBe('running')
+})
