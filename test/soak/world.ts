@@ -68,7 +68,8 @@ export async function startWorld(given: {
     await child.ended
   }
 
-  const redis = await launchRedis({ appendonly: 'yes' }, (end) => undo.push(end))
+  // It is killed: with `everysec` it may answer, while the disk is busy, what it has not written yet.
+  const redis = await launchRedis({ appendonly: 'yes', appendfsync: 'always' }, (end) => undo.push(end))
   const stopped = createPromise<void>()
   const loadReady = createPromise<number>()
   const loadGiven: LoadGiven = { seed, rate, leaseMs, owners: OWNERS, workers: WORKERS }
