@@ -54,8 +54,8 @@ class Context implements TaskContext {
     return context instanceof Context && context.#parts === parts ? context.#task : undefined
   }
 
-  static isOver(context: unknown): boolean {
-    return context instanceof Context && context.#isOver
+  static isOver(context: unknown, parts: ContextParts): boolean {
+    return context instanceof Context && context.#parts === parts && context.#isOver
   }
 
   get taskId(): string {
@@ -148,20 +148,19 @@ class Context implements TaskContext {
     return this.#parts.door().send({ taskId: this.#task.taskId, to, message })
   }
 
+  /** A call as the door takes it. */
+  #callBelow<Options>(tool: unknown, input: unknown, options: Options) {
+    const { taskId, spec } = this.#task
+    return { parentId: taskId, owner: spec.owner, tool: tool as Tool<never, unknown>, input, options }
+  }
+
   run<Input, Output>(
     tool: Tool<Input, Output>,
     input?: Input,
     options?: RunCall,
   ): Promise<RunOutcome<Awaited<Output>>> {
     if (this.#isOver) return Promise.reject(new ParentStoppingError(this.taskId))
-    const call = {
-      parentId: this.#task.taskId,
-      owner: this.#task.spec.owner,
-      tool: tool as Tool<never, unknown>,
-      input,
-      options,
-    }
-    return this.#parts.door().run(call) as Promise<RunOutcome<Awaited<Output>>>
+    return this.#parts.door().run(this.#callBelow(tool, input, options)) as Promise<RunOutcome<Awaited<Output>>>
   }
 
   spawn<Input, Output>(
@@ -170,14 +169,7 @@ class Context implements TaskContext {
     options?: SpawnCall,
   ): Promise<TaskHandle<Awaited<Output>>> {
     if (this.#isOver) return Promise.reject(new ParentStoppingError(this.taskId))
-    const call = {
-      parentId: this.#task.taskId,
-      owner: this.#task.spec.owner,
-      tool: tool as Tool<never, unknown>,
-      input,
-      options,
-    }
-    return this.#parts.door().spawn(call) as Promise<TaskHandle<Awaited<Output>>>
+    return this.#parts.door().spawn(this.#callBelow(tool, input, options)) as Promise<TaskHandle<Awaited<Output>>>
   }
 }
 
@@ -188,7 +180,7 @@ export function createTaskContexts(parts: ContextParts): TaskContexts {
   return {
     contextOf: (task) => new Context(task.attempts === undefined ? task : task.attempts.current, parts),
     taskOf: (context) => Context.taskOf(context, parts),
-    isOver: Context.isOver,
+    isOver: (context) => Context.isOver(context, parts),
   }
 }
 
